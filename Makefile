@@ -1,0 +1,60 @@
+# Everything runs inside .venv; nothing else on the machine is touched.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: report
+report: setup ## Set up, build the sample warehouse and write the quarterly risk report
+	@$(BIN)/assay report --template quarterly --no-input; code=$$?; \
+	if [ $$code -eq 3 ]; then exit 0; else exit $$code; fi
+
+.PHONY: test
+test: setup ## Set up and check everything: format, lint, types, import contracts, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+.PHONY: setup
+setup: $(STAMP) ## Install the pinned dependencies into .venv
+
+$(STAMP): requirements.lock pyproject.toml
+	@if [ -z "$(PYTHON)" ]; then echo "Assay needs Python 3.11 or newer on the PATH." >&2; exit 2; fi
+	@if command -v uv >/dev/null 2>&1; then \
+		echo "installing with uv ..." >&2 && \
+		{ [ -x $(BIN)/python ] || uv venv --quiet --python "$(PYTHON)" .venv; } && \
+		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock && \
+		uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e . ; \
+	else \
+		echo "installing with pip (about a minute) ..." >&2 && \
+		{ [ -x $(BIN)/python ] || "$(PYTHON)" -m venv .venv; } && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . ; \
+	fi
+	@touch $(STAMP)
+
+.PHONY: format
+format: setup ## Format the code and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: bench
+bench: setup ## Measure a report, step by step
+	$(BIN)/python bench/report.py
+
+.PHONY: lock
+lock: ## Pin the dependencies anew (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet \
+		--group dev --output-file requirements.lock pyproject.toml
+
+.PHONY: clean
+clean: ## Remove .venv and caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Capabilities of Assay: warehouse, semantics, retrieval, analysis, measures, model, stores, review, audit."""

@@ -1,0 +1,204 @@
+"""
+Every error Assay raises on purpose, cut by what the caller should do.
+
+AssayError
+├── Retryable        the same call may work later        → retry policy
+│   ├── StoreUnavailable      A101
+│   ├── WarehouseBusy         A102
+│   ├── ModelUnavailable      A103
+│   └── QueryTimedOut         A104
+├── NeedsHuman       a machine may not decide this       → review queue
+│   ├── Ambiguous             A201
+│   ├── RunBusy               A202
+│   └── SnapshotGone          A203
+├── Refused          never run this                      → stop, and say why
+│   ├── QueryRefused          A301
+│   ├── DecisionRefused       A302
+│   └── ChecksFailed          A303
+└── Invalid          the input makes no sense            → usage error
+    ├── UnknownTemplate       A401
+    ├── AsOfOutOfRange        A402
+    ├── WarehouseUnreadable   A403
+    ├── SettingInvalid        A404
+    ├── QuestionNotUnderstood A405
+    ├── NotFound              A406
+    ├── QueryInvalid          A407
+    ├── QueryTooLarge         A408
+    ├── OutputUnwritable      A409
+    ├── FileUnreadable        A410
+    └── InputConflict         A411
+
+A bug is none of these. Messages are written for a risk analyst and never carry raw text of a
+model, a user or a query.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AssayError(Exception):
+    """An error with a stable code, a sentence that says what happened, and a hint what to do."""
+
+    code: ClassVar[str] = "A000"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class Retryable(AssayError):
+    """The same call may work later."""
+
+    code = "A100"
+
+
+class StoreUnavailable(Retryable):
+    """The Redis or Valkey server does not answer."""
+
+    code = "A101"
+
+
+class WarehouseBusy(Retryable):
+    """Another process holds the warehouse file."""
+
+    code = "A102"
+
+
+class ModelUnavailable(Retryable):
+    """The model server does not answer, or answered something unusable."""
+
+    code = "A103"
+
+
+class QueryTimedOut(Retryable):
+    """A query ran longer than its limit and was interrupted."""
+
+    code = "A104"
+
+
+class NeedsHuman(AssayError):
+    """A machine may not decide this."""
+
+    code = "A200"
+    exit_code = 3
+
+
+class Ambiguous(NeedsHuman):
+    """The request can be read in more than one way."""
+
+    code = "A201"
+
+
+class RunBusy(NeedsHuman):
+    """Another process is driving this run."""
+
+    code = "A202"
+    exit_code = 1
+
+
+class SnapshotGone(NeedsHuman):
+    """The warehouse snapshot that a run is pinned to is no longer there."""
+
+    code = "A203"
+
+
+class Refused(AssayError):
+    """Never run this."""
+
+    code = "A300"
+    exit_code = 5
+
+
+class QueryRefused(Refused):
+    """The guard does not admit a statement."""
+
+    code = "A301"
+
+
+class DecisionRefused(Refused):
+    """A decision does not fit the item it answers: already decided, or another report."""
+
+    code = "A302"
+    exit_code = 1
+
+
+class ChecksFailed(Refused):
+    """A claim could not be recomputed from its cells."""
+
+    code = "A303"
+    exit_code = 6
+
+
+class Invalid(AssayError):
+    """The input makes no sense."""
+
+    code = "A400"
+    exit_code = 2
+
+
+class UnknownTemplate(Invalid):
+    code = "A401"
+
+
+class AsOfOutOfRange(Invalid):
+    """No data as of that date."""
+
+    code = "A402"
+
+
+class WarehouseUnreadable(Invalid):
+    """The warehouse file is missing, damaged, or no DuckDB file."""
+
+    code = "A403"
+
+
+class SettingInvalid(Invalid):
+    code = "A404"
+
+
+class QuestionNotUnderstood(Invalid):
+    """A question names nothing that the semantic model knows."""
+
+    code = "A405"
+    exit_code = 1
+
+
+class NotFound(Invalid):
+    """No run, item, table or file of that name."""
+
+    code = "A406"
+
+
+class QueryInvalid(Invalid):
+    """A metric query names what the semantic model does not have, or would multiply a measure."""
+
+    code = "A407"
+
+
+class QueryTooLarge(Invalid):
+    """A query needs more memory or rows than it may have."""
+
+    code = "A408"
+    exit_code = 1
+
+
+class OutputUnwritable(Invalid):
+    """The output folder cannot be written: read-only, full, or a file is in the way."""
+
+    code = "A409"
+    exit_code = 1
+
+
+class FileUnreadable(Invalid):
+    """A file given by the user cannot be read as what it claims to be."""
+
+    code = "A410"
+
+
+class InputConflict(Invalid):
+    """Two inputs contradict each other, such as a known run id with another request."""
+
+    code = "A411"

@@ -1,0 +1,284 @@
+"""
+Evidence: rows that a report may cite, with the statement that made them.
+
+Evidence is content-addressed: the same statement on the same snapshot gives the same id. Rows
+travel as a `Table`, a small columnar value; everything that cites a number cites a `Cell`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, Field
+
+Scalar: TypeAlias = Decimal | float | int | str | date | bool | None
+Plain: TypeAlias = str | int | float | bool | None
+"""A scalar as charts and JSON take it: decimals as floats, dates as ISO text."""
+ColumnType: TypeAlias = Literal["decimal", "double", "integer", "string", "date", "boolean"]
+Sensitivity: TypeAlias = Literal["public", "internal", "confidential"]
+
+
+class Frozen(BaseModel, frozen=True, extra="forbid"):
+    """A value that travels: immutable, and strict about what it holds."""
+
+
+class Column(Frozen):
+    """
+    One column of evidence.
+
+    `unit` is an ISO 4217 code, or `ratio`, `pp`, `bp`, `count`, `days`, `years`; empty for text,
+    dates and other columns that are no quantity.
+    """
+
+    name: str
+    type: ColumnType
+    unit: str = ""
+    label: str = ""
+    sensitivity: Sensitivity = "internal"
+
+
+class Cell(Frozen):
+    """The atom that everything cites: one column of one row of one piece of evidence."""
+
+    evidence: str
+    row: str
+    column: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """
+    Rows in columnar form. `key` names the columns whose values identify a row.
+
+    A row's key is its key values joined by `|`; a table without key columns numbers its rows
+    from `0`.
+    """
+
+    columns: tuple[Column, ...]
+    data: tuple[tuple[Scalar, ...], ...]
+    """One tuple of values a column, in the order of `columns`."""
+    key: tuple[str, ...] = ()
+
+    @classmethod
+    def from_rows(
+        cls,
+        columns: Sequence[Column],
+        rows: Sequence[Sequence[Scalar]],
+        key: Sequence[str] = (),
+    ) -> Table:
+        data = tuple(zip(*rows, strict=True)) if rows else tuple(() for _ in columns)
+        return cls(tuple(columns), data, tuple(key))
+
+    def __len__(self) -> int:
+        return len(self.data[0]) if self.data else 0
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {column.name: index for index, column in enumerate(self.columns)}
+
+    @cached_property
+    def _row_index(self) -> dict[str, int]:
+        return {key: index for index, key in enumerate(self.row_keys)}
+
+    @cached_property
+    def row_keys(self) -> tuple[str, ...]:
+        if not self.key:
+            return tuple(str(index) for index in range(len(self)))
+        parts = [self.values(name) for name in self.key]
+        return tuple("|".join(_key_text(value) for value in row) for row in zip(*parts, strict=True))
+
+    def column(self, name: str) -> Column:
+        """The column called *name*; `KeyError` when there is none."""
+        return self.columns[self._positions[name]]
+
+    def values(self, name: str) -> tuple[Scalar, ...]:
+        """All values of the column called *name*; `KeyError` when there is none."""
+        return self.data[self._positions[name]]
+
+    def value(self, row: str, column: str) -> Scalar:
+        """One cell; `KeyError` when the row or the column does not exist."""
+        return self.values(column)[self._row_index[row]]
+
+    def rows(self) -> Iterator[dict[str, Scalar]]:
+        names = [column.name for column in self.columns]
+        for row in zip(*self.data, strict=True):
+            yield dict(zip(names, row, strict=True))
+
+    def to_bytes(self) -> bytes:
+        """A compressed, canonical encoding; `from_bytes` gives an equal table."""
+        document = {
+            "columns": [column.model_dump() for column in self.columns],
+            "key": list(self.key),
+            "data": [[encode_scalar(value) for value in values] for values in self.data],
+        }
+        return zlib.compress(canonical_json(document), level=6)
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Table:
+        document = json.loads(zlib.decompress(content))
+        columns = tuple(Column.model_validate(column) for column in document["columns"])
+        data = tuple(
+            tuple(decode_scalar(value, column.type) for value in values)
+            for column, values in zip(columns, document["data"], strict=True)
+        )
+        return cls(columns, data, tuple(document["key"]))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of names, types and values; doubles enter at 12 significant digits."""
+        document = {
+            "columns": [[column.name, column.type] for column in self.columns],
+            "data": [[_digest_scalar(value) for value in values] for values in self.data],
+        }
+        return hashlib.sha256(canonical_json(document)).hexdigest()
+
+
+class MetricSource(Frozen):
+    """Rows of a governed metric query, compiled from the semantic model."""
+
+    kind: Literal["metric_query"] = "metric_query"
+    query: dict[str, Any]
+
+
+class SqlSource(Frozen):
+    """Rows of free SQL that passed the guard; reports mark them as an unreviewed query."""
+
+    kind: Literal["sql"] = "sql"
+
+
+class ComputationSource(Frozen):
+    """Rows that a named, versioned computation made from other evidence."""
+
+    kind: Literal["computation"] = "computation"
+    name: str
+    version: int
+    inputs: dict[str, str]
+    """Role of the input, and the evidence id that plays it."""
+    parameters: dict[str, Any] = {}
+
+
+Source = Annotated[MetricSource | SqlSource | ComputationSource, Field(discriminator="kind")]
+
+
+class Evidence(Frozen):
+    """What is known of a table of rows; the rows themselves live in the evidence store."""
+
+    id: str
+    source: Source
+    sql: str
+    """The canonical statement that ran; empty for a computation."""
+    parameters: dict[str, Any] = {}
+    snapshot: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    row_count: int
+    complete: bool
+    """False when the row cap cut the result."""
+    as_of: date
+    digest: str
+    """Digest of the rows."""
+    tables: tuple[str, ...] = ()
+    """Warehouse tables that were read, directly or through the inputs."""
+
+
+def make_evidence(  # noqa: PLR0913 (one field each of the value it makes)
+    table: Table,
+    *,
+    source: MetricSource | SqlSource | ComputationSource,
+    snapshot: str,
+    as_of: date,
+    sql: str = "",
+    parameters: Mapping[str, Any] | None = None,
+    complete: bool = True,
+    tables: Sequence[str] = (),
+) -> Evidence:
+    """Evidence for *table*, its id derived from statement or computation, snapshot and rows."""
+    identity = {
+        "source": source.model_dump(mode="json") if isinstance(source, ComputationSource) else "sql",
+        "sql": sql,
+        "parameters": dict(parameters or {}),
+        "snapshot": snapshot,
+        "rows": table.digest,
+    }
+    return Evidence(
+        id="ev_" + hashlib.sha256(canonical_json(identity)).hexdigest()[:24],
+        source=source,
+        sql=sql,
+        parameters=dict(parameters or {}),
+        snapshot=snapshot,
+        columns=table.columns,
+        key=table.key,
+        row_count=len(table),
+        complete=complete,
+        as_of=as_of,
+        digest=table.digest,
+        tables=tuple(sorted(set(tables))),
+    )
+
+
+def canonical_json(document: Any) -> bytes:
+    """The one byte form of a JSON document that digests are taken of."""
+    return json.dumps(
+        document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str
+    ).encode()
+
+
+def plain_scalar(value: Scalar) -> Plain:
+    """*value* for a chart or a sample: decimals as floats, doubles at 12 significant digits."""
+    if isinstance(value, (Decimal, float)):
+        return float(f"{value:.12g}") if math.isfinite(value) else None
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def encode_scalar(value: Scalar) -> str | int | float | bool | None:
+    """A JSON value that `decode_scalar` turns back, given the column's type."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return value
+
+
+def decode_scalar(value: Any, type_: ColumnType) -> Scalar:
+    if value is None:
+        return None
+    match type_:
+        case "decimal":
+            return Decimal(value)
+        case "double":
+            return float(value)
+        case "integer":
+            return int(value)
+        case "date":
+            return date.fromisoformat(value[:10])
+        case "boolean":
+            return bool(value)
+        case "string":
+            return str(value)
+
+
+def _digest_scalar(value: Scalar) -> str | int | bool | None:
+    if isinstance(value, float):
+        return f"{value:.12g}" if value else "0"
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f") if value else "0"
+    encoded = encode_scalar(value)
+    assert not isinstance(encoded, float)
+    return encoded
+
+
+def _key_text(value: Scalar) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return "" if value is None else str(encode_scalar(value))

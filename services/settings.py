@@ -1,0 +1,208 @@
+"""
+Settings: read once, named once.
+
+Precedence: command-line flag, environment (`ASSAY_...`), project file `assay.toml`, user file
+`$XDG_CONFIG_HOME/assay/config.toml`, default. Secrets are never taken from a flag.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field, PositiveInt, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from services.errors import SettingInvalid
+from services.evidence import Frozen
+
+ModelRole: TypeAlias = Literal["sql", "analyst", "narrator"]
+PROJECT_FILE = Path("assay.toml")
+
+
+def _seconds(value: Any) -> Any:
+    """A bare number is seconds; everything else is left to pydantic (`PT2M`, `00:02:00`)."""
+    return float(value) if isinstance(value, str) and value.replace(".", "", 1).isdigit() else value
+
+
+Duration: TypeAlias = Annotated[timedelta, BeforeValidator(_seconds)]
+
+
+def _data_home() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "assay"
+
+
+def user_file() -> Path:
+    """Where a user's own settings live."""
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(base) / "assay" / "config.toml"
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid-{os.getuid()}"
+
+
+class ModelEndpoint(Frozen):
+    """One model behind an OpenAI-compatible server."""
+
+    role: ModelRole
+    url: str
+    name: str
+    """Model name to ask for; empty: the first that the server lists."""
+    api_key: SecretStr
+    timeout: timedelta
+
+
+class Settings(BaseSettings, frozen=True):
+    """Everything that can be set. Each field's description is its line in the reference."""
+
+    model_config = SettingsConfigDict(env_prefix="ASSAY_", env_ignore_empty=True, extra="forbid")
+
+    home: Path = Field(
+        default_factory=_data_home, description="Folder of all state: store, warehouse, traces."
+    )
+    output: Path = Field(
+        default=Path("assay-reports"),
+        description="Folder that reports are written to, one folder a run.",
+    )
+    redis_url: str | None = Field(
+        default=None,
+        description="Redis 7+ or Valkey 8+ server (redis, rediss, unix or valkey scheme); unset: the embedded server.",
+    )
+    store_idle: Duration = Field(
+        default=timedelta(minutes=30),
+        description="How long the embedded server stays up with no client.",
+    )
+    model_url: str | None = Field(
+        default=None,
+        description="OpenAI-compatible server for all three model roles; unset: no model, the rules write everything.",
+    )
+    model_name: str = Field(
+        default="", description="Model to ask for; empty: the first that the server lists."
+    )
+    model_api_key: SecretStr = Field(
+        default=SecretStr("none"), description="Key for the model server, where it wants one."
+    )
+    model_timeout: Duration = Field(
+        default=timedelta(seconds=120), description="How long one model call may take."
+    )
+    sql_model_url: str | None = Field(
+        default=None, description="Server for the SQL writer, when it differs."
+    )
+    sql_model_name: str = Field(default="", description="Model of the SQL writer.")
+    analyst_model_url: str | None = Field(
+        default=None, description="Server for the analyst, when it differs."
+    )
+    analyst_model_name: str = Field(default="", description="Model of the analyst.")
+    narrator_model_url: str | None = Field(
+        default=None, description="Server for the narrator, when it differs."
+    )
+    narrator_model_name: str = Field(default="", description="Model of the narrator.")
+    query_timeout: Duration = Field(
+        default=timedelta(seconds=30), description="How long one query may run."
+    )
+    query_memory: str = Field(
+        default="512MB", pattern=r"^\d+(KB|MB|GB)$", description="Memory limit of the query engine."
+    )
+    max_rows: PositiveInt = Field(
+        default=200_000, description="Most rows that one query may return."
+    )
+    reviewer: str = Field(
+        default_factory=_login, description="Name that decisions are recorded under."
+    )
+    api_key: SecretStr | None = Field(
+        default=None, description="Bearer token of the HTTP API; unset: loopback only, no token."
+    )
+    capture_content: bool = Field(
+        default=False, description="Write prompts, answers and SQL parameters into traces."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings
+        return (
+            init_settings,
+            env_settings,
+            TomlConfigSettingsSource(settings_cls, PROJECT_FILE),
+            TomlConfigSettingsSource(settings_cls, user_file()),
+        )
+
+    @property
+    def warehouse_dir(self) -> Path:
+        return self.home / "warehouse"
+
+    @property
+    def trace_dir(self) -> Path:
+        return self.home / "traces"
+
+    def endpoint(self, role: ModelRole) -> ModelEndpoint | None:
+        """The model that plays *role*, or None when no server is set for it."""
+        url = getattr(self, f"{role}_model_url") or self.model_url
+        if not url:
+            return None
+        return ModelEndpoint(
+            role=role,
+            url=url,
+            name=getattr(self, f"{role}_model_name") or self.model_name,
+            api_key=self.model_api_key,
+            timeout=self.model_timeout,
+        )
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Settings from all sources; a flag that is None was not given. Raises `SettingInvalid`."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = ".".join(str(part) for part in problem["loc"])
+        raise SettingInvalid(
+            f"Setting {name!r} is not valid: {problem['msg']}",
+            hint="`assay config show` lists every setting and where its value came from",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise SettingInvalid(
+            f"A settings file cannot be read ({type(error).__name__})",
+            hint=f"check {PROJECT_FILE} and {user_file()}: both are TOML",
+        ) from error
+    return settings.model_copy(
+        update={
+            "home": settings.home.expanduser().absolute(),
+            "output": settings.output.expanduser(),
+        }
+    )
+
+
+def origins(settings: Settings) -> dict[str, str]:
+    """Where each setting's value came from: `environment`, a file's path, or `default`."""
+    cls = type(settings)
+    sources: list[tuple[str, dict[str, Any]]] = [
+        ("environment", EnvSettingsSource(cls)()),
+        (str(PROJECT_FILE), TomlConfigSettingsSource(cls, PROJECT_FILE)()),
+        (str(user_file()), TomlConfigSettingsSource(cls, user_file())()),
+    ]
+    return {
+        name: next((origin for origin, values in sources if name in values), "default")
+        for name in cls.model_fields
+    }
