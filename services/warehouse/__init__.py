@@ -1,0 +1,23 @@
+"""The warehouse: immutable DuckDB snapshots, their catalog, and queries that can only read."""
+
+from ._catalog import Catalog, CatalogColumn, CatalogTable, policy_tables
+from ._engine import QueryResult, Warehouse
+from ._errors import duckdb_errors
+from ._loading import load_files
+from ._sample import build_sample
+from ._snapshots import Snapshot, current_snapshot, find_snapshot
+
+__all__ = [
+    "Catalog",
+    "CatalogColumn",
+    "CatalogTable",
+    "QueryResult",
+    "Snapshot",
+    "Warehouse",
+    "build_sample",
+    "current_snapshot",
+    "duckdb_errors",
+    "find_snapshot",
+    "load_files",
+    "policy_tables",
+]
