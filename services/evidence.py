@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -118,16 +118,19 @@ class Table:
         document = {
             "columns": [column.model_dump() for column in self.columns],
             "key": list(self.key),
-            "data": [[encode_scalar(value) for value in values] for values in self.data],
+            "data": [
+                encode_column(values, column.type)
+                for column, values in zip(self.columns, self.data, strict=True)
+            ],
         }
-        return zlib.compress(canonical_json(document), level=6)
+        return zlib.compress(canonical_json(document), level=1)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Table:
         document = json.loads(zlib.decompress(content))
         columns = tuple(Column.model_validate(column) for column in document["columns"])
         data = tuple(
-            tuple(decode_scalar(value, column.type) for value in values)
+            decode_column(values, column.type)
             for column, values in zip(columns, document["data"], strict=True)
         )
         return cls(columns, data, tuple(document["key"]))
@@ -137,7 +140,10 @@ class Table:
         """SHA-256 of names, types and values; doubles enter at 12 significant digits."""
         document = {
             "columns": [[column.name, column.type] for column in self.columns],
-            "data": [[_digest_scalar(value) for value in values] for values in self.data],
+            "data": [
+                _digest_column(values, column.type)
+                for column, values in zip(self.columns, self.data, strict=True)
+            ],
         }
         return hashlib.sha256(canonical_json(document)).hexdigest()
 
@@ -240,7 +246,7 @@ def plain_scalar(value: Scalar) -> Plain:
 
 
 def encode_scalar(value: Scalar) -> str | int | float | bool | None:
-    """A JSON value that `decode_scalar` turns back, given the column's type."""
+    """A JSON value that `decode_column` turns back, given the column's type."""
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, float) and not math.isfinite(value):
@@ -250,32 +256,43 @@ def encode_scalar(value: Scalar) -> str | int | float | bool | None:
     return value
 
 
-def decode_scalar(value: Any, type_: ColumnType) -> Scalar:
-    if value is None:
-        return None
-    match type_:
-        case "decimal":
-            return Decimal(value)
-        case "double":
-            return float(value)
-        case "integer":
-            return int(value)
-        case "date":
-            return date.fromisoformat(value[:10])
-        case "boolean":
-            return bool(value)
-        case "string":
-            return str(value)
+_AS_THEY_ARE = ("integer", "string", "boolean")
 
 
-def _digest_scalar(value: Scalar) -> str | int | bool | None:
+def encode_column(values: Sequence[Scalar], type_: ColumnType) -> Sequence[Any]:
+    """The values of one column as JSON values."""
+    if type_ in _AS_THEY_ARE:
+        return values
+    return [encode_scalar(value) for value in values]
+
+
+def decode_column(values: Sequence[Any], type_: ColumnType) -> tuple[Scalar, ...]:
+    """The values that `encode_column` was given."""
+    decode: Callable[[Any], Scalar] | None = _DECODERS.get(type_)
+    if decode is None:
+        return tuple(values)
+    return tuple(None if value is None else decode(value) for value in values)
+
+
+_DECODERS: dict[ColumnType, Callable[[Any], Scalar]] = {
+    "decimal": Decimal,
+    "double": float,
+    "date": date.fromisoformat,
+}
+
+
+def _digest_column(values: Sequence[Scalar], type_: ColumnType) -> Sequence[Any]:
+    if type_ in _AS_THEY_ARE:
+        return values
+    return [_digest_scalar(value) for value in values]
+
+
+def _digest_scalar(value: Scalar) -> Any:
     if isinstance(value, float):
         return f"{value:.12g}" if value else "0"
     if isinstance(value, Decimal):
         return format(value.normalize(), "f") if value else "0"
-    encoded = encode_scalar(value)
-    assert not isinstance(encoded, float)
-    return encoded
+    return encode_scalar(value)
 
 
 def _key_text(value: Scalar) -> str:

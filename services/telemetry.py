@@ -138,17 +138,27 @@ def run_scope(run_id: str) -> Iterator[None]:
 
 
 @contextmanager
-def span(name: str, attributes: Mapping[str, Any] | None = None) -> Iterator[Span]:
-    """A span around the block; an exception that leaves it is recorded by type, not by text."""
+def span(
+    name: str, attributes: Mapping[str, Any] | None = None, *, is_client: bool = False
+) -> Iterator[Span]:
+    """
+    A span around the block; an exception that leaves it is recorded by type, not by text.
+
+    *is_client* marks a call to another process.
+    """
     from opentelemetry import trace
-    from opentelemetry.trace import StatusCode
+    from opentelemetry.trace import SpanKind, StatusCode
 
     tracer = trace.get_tracer("assay", schema_url=SCHEMA_URL)
     known = {key: value for key, value in (attributes or {}).items() if value is not None}
     if run_id := _current_run.get():
         known[RUN_ID] = run_id
     with tracer.start_as_current_span(
-        name, attributes=known, record_exception=False, set_status_on_exception=False
+        name,
+        kind=SpanKind.CLIENT if is_client else SpanKind.INTERNAL,
+        attributes=known,
+        record_exception=False,
+        set_status_on_exception=False,
     ) as current:
         try:
             yield current

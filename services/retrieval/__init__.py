@@ -1,0 +1,35 @@
+"""
+Retrieval: from a question or a metric query to evidence.
+
+`understand` reads a question without a model. `Retriever` compiles a query, passes the statement
+through the guard, runs it and makes `Evidence` of the rows.
+"""
+
+from ._dates import (
+    check_as_of,
+    default_as_of,
+    previous_period,
+    resolve_as_of,
+    snapshot_dates,
+)
+from ._interpret import interpret
+from ._lexicon import KnownValues
+from ._retriever import Retriever
+from ._understand import understand, understand_or_raise
+from ._understanding import Comparison, Option, Understanding
+
+__all__ = [
+    "Comparison",
+    "KnownValues",
+    "Option",
+    "Retriever",
+    "Understanding",
+    "check_as_of",
+    "default_as_of",
+    "interpret",
+    "previous_period",
+    "resolve_as_of",
+    "snapshot_dates",
+    "understand",
+    "understand_or_raise",
+]

@@ -1,0 +1,205 @@
+"""From a metric query or a statement to evidence: compile, guard, run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import cached_property
+from typing import Any, Self
+
+from services import telemetry
+from services.errors import QueryInvalid, QueryRefused
+from services.evidence import (
+    Column,
+    Evidence,
+    MetricSource,
+    Scalar,
+    Sensitivity,
+    SqlSource,
+    Table,
+    make_evidence,
+)
+from services.semantics import (
+    MetricQuery,
+    SemanticModel,
+    compile_query,
+    derive_model,
+    distinct_values,
+)
+from services.warehouse import Catalog, QueryResult, Warehouse, policy_tables
+from sql_guard import Guard, GuardPolicy, Verdict
+
+from ._lexicon import KnownValues
+
+_SENSITIVITIES: tuple[Sensitivity, ...] = ("public", "internal", "confidential")
+_MOST_VALUES = 300
+"""A column with more different texts than this names things rather than kinds of things."""
+
+
+class Retriever:
+    """
+    Answers metric queries and statements on one snapshot of the warehouse.
+
+    Synchronous and thread-safe: a caller with an event loop uses `asyncio.to_thread`.
+    """
+
+    def __init__(self, warehouse: Warehouse, guard: Guard, model: SemanticModel) -> None:
+        self.warehouse = warehouse
+        self.guard = guard
+        self.model = model
+        self._dates: dict[str, tuple[date, ...]] = {}
+
+    @classmethod
+    def on(cls, warehouse: Warehouse) -> Self:
+        """A retriever whose guard admits all tables of *warehouse*, and whose model knows them."""
+        catalog = warehouse.catalog()
+        policy = GuardPolicy(tables=policy_tables(catalog))
+        return cls(warehouse, Guard(policy), derive_model(catalog))
+
+    def close(self) -> None:
+        """Close the warehouse; closing twice is harmless."""
+        self.warehouse.close()
+
+    def retrieve(
+        self, query: MetricQuery | Mapping[str, Any] | str, *, as_of: date
+    ) -> tuple[Evidence, Table]:
+        """
+        Rows for *query*, and the evidence of them.
+
+        The evidence is as of the query's own date, else *as_of*, and never later than its data.
+        Raises `QueryInvalid` for a query that does not fit the model, `QueryRefused` for a
+        statement that the guard does not admit.
+        """
+        if isinstance(query, str):
+            return self._statement(query, as_of)
+        return self._metrics(_validated(query), as_of)
+
+    def _metrics(self, query: MetricQuery, as_of: date) -> tuple[Evidence, Table]:
+        compiled = compile_query(self.model, query)
+        columns = {column.name: column for column in compiled.columns}
+        verdict = self._admitted(compiled.sql)
+        result = self._run(verdict, compiled.tables, columns, compiled.key)
+        period = query.time_range
+        asked = (period.as_of or period.end) if period else None
+        evidence = make_evidence(
+            result.table,
+            source=MetricSource(query=query.model_dump(mode="json", exclude_defaults=True)),
+            snapshot=self.warehouse.snapshot.id,
+            as_of=self._dated(compiled.tables, asked or as_of),
+            sql=verdict.sql or "",
+            complete=result.complete,
+            tables=compiled.tables,
+        )
+        return evidence, result.table
+
+    def _statement(self, sql: str, as_of: date) -> tuple[Evidence, Table]:
+        verdict = self._admitted(sql)
+        tables = tuple(name.rpartition(".")[2] for name in verdict.tables)
+        result = self._run(verdict, tables, {}, ())
+        table = self._marked(result.table, verdict)
+        evidence = make_evidence(
+            table,
+            source=SqlSource(),
+            snapshot=self.warehouse.snapshot.id,
+            as_of=self._dated(tables, as_of),
+            sql=verdict.sql or "",
+            complete=result.complete,
+            tables=tables,
+        )
+        return evidence, table
+
+    def _marked(self, table: Table, verdict: Verdict) -> Table:
+        """Free SQL may rename and mix columns: each result is as sensitive as the most so it read."""
+        read = (name.split(".")[-2:] for name in verdict.columns)
+        levels = [self._catalog.table(owner).column(name).sensitivity for owner, name in read]
+        highest = max(levels, key=_SENSITIVITIES.index, default="internal")
+        columns = tuple(c.model_copy(update={"sensitivity": highest}) for c in table.columns)
+        return Table(columns, table.data, table.key)
+
+    def _admitted(self, sql: str) -> Verdict:
+        """The guard's verdict; every statement passes here, our own too."""
+        attributes = {telemetry.OPERATION: "execute_tool", telemetry.TOOL_NAME: "sql_guard"}
+        with telemetry.span("execute_tool sql_guard", attributes) as span:
+            verdict = self.guard.check(sql)
+            span.set_attribute(telemetry.GUARD_VERDICT, "allowed" if verdict.allowed else "refused")
+            if verdict.allowed and verdict.sql:
+                return verdict
+            rules = [violation.rule for violation in verdict.violations]
+            span.set_attribute(telemetry.GUARD_RULE, ", ".join(dict.fromkeys(rules)))
+            first = verdict.violations[0]
+            raise QueryRefused(first.message, hint=first.hint)
+
+    def _run(
+        self,
+        verdict: Verdict,
+        tables: Sequence[str],
+        columns: Mapping[str, Column],
+        key: Sequence[str],
+    ) -> QueryResult:
+        """Run the guard's own text of the statement."""
+        assert verdict.sql is not None
+        summary = f"SELECT {' '.join(tables)}".strip()
+        attributes = {
+            telemetry.DB_SYSTEM: "duckdb",
+            telemetry.DB_OPERATION: "SELECT",
+            telemetry.DB_SUMMARY: summary,
+            telemetry.DB_TEXT: telemetry.content(verdict.sql),
+        }
+        with telemetry.span(summary, attributes) as span:
+            result = self.warehouse.execute(verdict.sql, columns=columns, key=key)
+            span.set_attribute(telemetry.DB_ROWS, len(result.table))
+            return result
+
+    @cached_property
+    def _catalog(self) -> Catalog:
+        return self.warehouse.catalog()
+
+    def _dated(self, tables: Sequence[str], asked: date) -> date:
+        """*asked*, or the date the data end where that is earlier."""
+        ends = [self._catalog.table(name).as_of for name in tables]
+        known = [day for day in ends if day is not None]
+        return min(asked, max(known)) if known and len(known) == len(ends) else asked
+
+    def dates_of(self, dataset: str) -> tuple[date, ...]:
+        """The dates in the time field of *dataset*, in order; none without a time field."""
+        if dataset not in self._dates:
+            field = self.model.dataset(dataset).time_field
+            found = self._distinct(dataset, field) if field else ()
+            self._dates[dataset] = tuple(day for day in found if isinstance(day, date))
+        return self._dates[dataset]
+
+    @cached_property
+    def known_values(self) -> KnownValues:
+        """The values of text and date dimensions: what a question can name."""
+        values: dict[str, tuple[Scalar, ...]] = {}
+        for dataset, field in self.model.dimensions():
+            name = f"{dataset.name}.{field.name}"
+            if field.name == dataset.time_field:
+                values[name] = self.dates_of(dataset.name)
+            elif field.type == "string":
+                found = self._distinct(dataset.name, field.name, limit=_MOST_VALUES + 1)
+                if len(found) <= _MOST_VALUES:
+                    values[name] = found
+        return values
+
+    def _distinct(
+        self, dataset: str, field: str, *, limit: int | None = None
+    ) -> tuple[Scalar, ...]:
+        verdict = self._admitted(distinct_values(self.model, dataset, field, limit=limit))
+        table = self.model.dataset(dataset).table
+        return self._run(verdict, (table,), {}, ()).table.data[0]
+
+
+def _validated(query: MetricQuery | Mapping[str, Any]) -> MetricQuery:
+    if isinstance(query, MetricQuery):
+        return query
+    from pydantic import ValidationError
+
+    try:
+        return MetricQuery.model_validate(query)
+    except ValidationError as error:
+        place = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise QueryInvalid(
+            f"The metric query is not well formed{f' at {place}' if place else ''}.",
+            hint=error.errors()[0]["msg"],
+        ) from error
