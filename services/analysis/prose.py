@@ -1,0 +1,245 @@
+"""
+Prose with slots: what may stand in it, and what it reads once claims are verified.
+
+`check_prose` refuses, outside slots, every digit, number-word, date and word of direction or
+comparison; inside slots it checks that the claim stands and that the word is true of it. Its
+messages are written so that whoever wrote the sentence, a model too, can repair it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from services.analysis import _lexicon as lexicon
+from services.analysis import formats
+from services.analysis._slots import Slot, slots_of
+from services.analysis._words import word_holds, words_for
+from services.analysis.claims import Claim, Outcome
+from services.evidence import Frozen
+
+__all__ = ["Problem", "Run", "check_label", "check_prose", "render_prose", "slots_of", "words_for"]
+
+
+class Problem(Frozen):
+    """Something that may not be published, and why."""
+
+    code: str
+    where: str
+    message: str
+
+
+class Run(NamedTuple):
+    """A piece of a rendered sentence; `figure` is the claim id when it is a figure."""
+
+    text: str
+    figure: str = ""
+
+
+_FIGURE_MARK: Final = "\ue000"
+_SLOT_MARK: Final = "\ue001"
+_TERM_MARK: Final = "\ue002"
+_MARKS: Final = frozenset({_FIGURE_MARK, _SLOT_MARK, _TERM_MARK})
+"""Stand for a slot that prints an amount, another slot, and a term of art."""
+_OPENING: Final = frozenset("(\"'/\u201c\u2018\u2013\u2014")
+_WORD = re.compile("[^\\W\\d_]+(?:['\u2019][^\\W\\d_]+)*")
+_SENTENCE_END = re.compile(r"(?<=[.!?;])\s+")
+_PERCENT_PARAMETERS = frozenset({"confidence", "level"})
+
+
+def check_prose(
+    text: str,
+    claims: Mapping[str, Claim],
+    outcomes: Mapping[str, Outcome],
+    *,
+    where: str = "prose",
+    directions: bool = True,
+) -> tuple[Problem, ...]:
+    """
+    Problems of one piece of prose; none when it may be published.
+
+    *directions* is false for sentences on method, which define comparisons and do not make any.
+    """
+    found = [*_outside(text, directions=directions), *_inside(text, claims, outcomes)]
+    return tuple(
+        Problem(code=code, where=where, message=message) for code, message in dict.fromkeys(found)
+    )
+
+
+def check_label(
+    text: str, *, where: str, exempt: frozenset[str] = frozenset()
+) -> tuple[Problem, ...]:
+    """
+    Problems of a short text without slots: a label, a head, a cell.
+
+    It may compare (`Largest counterparties`) but holds no number, besides those in *exempt*.
+    """
+    bare = lexicon.TERMS.sub(_TERM_MARK, text)
+    numbers = (run for run in re.findall(r"\d+(?:[.,]\d+)*", bare) if run not in exempt)
+    found = [("prose.digit", f"the number {run} is not a claim") for run in numbers]
+    found += _words_of(bare, directions=False)
+    return tuple(Problem(code=code, where=where, message=message) for code, message in found)
+
+
+def render_prose(
+    text: str, claims: Mapping[str, Claim], outcomes: Mapping[str, Outcome]
+) -> tuple[Run, ...]:
+    """*text* with its slots filled; `KeyError` for a slot without outcome."""
+    runs: list[Run] = []
+    position = 0
+    for slot in slots_of(text):
+        runs.append(Run(text[position : slot.start]))
+        runs.append(Run(_filled(slot, claims[slot.claim], outcomes[slot.claim]), slot.claim))
+        position = slot.end
+    runs.append(Run(text[position:]))
+    return tuple(run for run in runs if run.text)
+
+
+_Found = tuple[str, str]
+"""Code and message."""
+
+
+def _outside(text: str, *, directions: bool) -> Iterator[_Found]:
+    if not _MARKS.isdisjoint(text):
+        yield "prose.symbol", "private-use characters may not be used"
+        return
+    bare = lexicon.TERMS.sub(_TERM_MARK, _marked(text))
+    yield from _characters(bare)
+    yield from _words_of(bare, directions=directions)
+    yield from _neighbours(bare)
+    yield from _negations(text)
+
+
+def _marked(text: str) -> str:
+    """*text* with a mark for each slot."""
+    bare = text
+    for slot in reversed(slots_of(text)):
+        amount = not slot.word and slot.name in {"", "size"}
+        bare = bare[: slot.start] + (_FIGURE_MARK if amount else _SLOT_MARK) + bare[slot.end :]
+    return bare
+
+
+def _characters(bare: str) -> Iterator[_Found]:
+    for character in dict.fromkeys(bare):
+        if character in lexicon.PUNCTUATION or character in _MARKS:
+            continue
+        category = unicodedata.category(character)
+        if category in {"Nd", "Nl", "No"}:
+            yield "prose.digit", f"write no digit ({character}); name the claim in a slot instead"
+        elif character in "{}":
+            yield (
+                "prose.slot",
+                "a brace does not belong to a slot of the form {id}, {id:word} or {id@name}",
+            )
+        elif not _is_latin(character):
+            yield "prose.symbol", f"the character U+{ord(character):04X} may not be used in prose"
+
+
+def _is_latin(character: str) -> bool:
+    return character.isalpha() and unicodedata.name(character, "").startswith("LATIN ")
+
+
+def _words_of(bare: str, *, directions: bool) -> Iterator[_Found]:
+    for match in lexicon.PERIODS.finditer(bare):
+        yield (
+            "prose.date",
+            f"'{match.group()}' is a date or an amount; use a slot such as {{id@as_of}}",
+        )
+    for match in lexicon.DATES.finditer(bare):
+        yield "prose.date", f"'{match.group()}' is a date; use a slot such as {{id@as_of}}"
+    # Ligatures and wide letters are read as what they look like.
+    for word in _WORD.findall(unicodedata.normalize("NFKC", bare)):
+        if lexicon.NUMBER_WORDS.fullmatch(word):
+            yield "prose.number_word", f"'{word}' is a number in words; use a slot or reword"
+        elif lexicon.DATE_WORDS.fullmatch(word):
+            yield "prose.date", f"'{word}' is a date; use a slot such as {{id@as_of}}"
+        elif directions and lexicon.DIRECTION_WORDS.fullmatch(word):
+            yield (
+                "prose.direction",
+                f"'{word}' compares or says a direction; put it in a checked slot {{id:word}} or reword",
+            )
+
+
+def _neighbours(bare: str) -> Iterator[_Found]:
+    for match in re.finditer(f"[{_FIGURE_MARK}{_SLOT_MARK}]", bare):
+        before, after = bare[: match.start()], bare[match.end() :]
+        if before and not (before[-1].isspace() or before[-1] in _OPENING):
+            yield "prose.slot", f"put a space before the slot, not '{before[-1]}'"
+        if after and (after[0].isalnum() or after[0] in _MARKS):
+            yield "prose.slot", "put a space after the slot"
+        if match.group() == _FIGURE_MARK:
+            yield from _beside_figure(before, after)
+
+
+def _beside_figure(before: str, after: str) -> Iterator[_Found]:
+    last = re.search(r"([^\W\d_]+)\s+$", before[-24:])
+    if last and lexicon.HEDGES.fullmatch(last[1]):
+        yield "prose.hedge", f"'{last[1]}' before a slot changes the figure; leave it out"
+    following = re.match(r"[\s-]*([^\W\d_]+)", after)
+    if following and lexicon.UNITS_AFTER.fullmatch(following[1]):
+        yield "prose.slot", f"a slot prints its own unit; leave out '{following[1]}'"
+
+
+def _negations(text: str) -> Iterator[_Found]:
+    for sentence in _SENTENCE_END.split(text):
+        if not any(slot.word for slot in slots_of(sentence)):
+            continue
+        for word in _WORD.findall(sentence):
+            if lexicon.NEGATIONS.fullmatch(word):
+                yield (
+                    "prose.negation",
+                    f"'{word}' turns the sense of a checked word; say what is so",
+                )
+
+
+def _inside(
+    text: str, claims: Mapping[str, Claim], outcomes: Mapping[str, Outcome]
+) -> Iterator[_Found]:
+    for slot in slots_of(text):
+        claim, outcome = claims.get(slot.claim), outcomes.get(slot.claim)
+        if claim is None or outcome is None:
+            yield "prose.slot", f"there is no claim {slot.claim}"
+        elif not outcome.verified:
+            yield "prose.unverified", f"claim {slot.claim} does not hold: {outcome.reason}"
+        elif slot.word and not word_holds(slot.word, claim, outcome):
+            allowed = [word for word in words_for(claim) if word_holds(word, claim, outcome)]
+            yield (
+                "prose.word",
+                f"'{slot.word}' is not true of claim {slot.claim}; true words: {', '.join(allowed)}",
+            )
+        elif slot.name and _attribute(slot.name, claim, outcome) is None:
+            yield "prose.slot", f"claim {slot.claim} has no {slot.name}"
+
+
+def _filled(slot: Slot, claim: Claim, outcome: Outcome) -> str:
+    if slot.word:
+        return slot.word
+    if slot.name:
+        return _attribute(slot.name, claim, outcome) or formats.NOT_AVAILABLE
+    return outcome.display
+
+
+def _attribute(name: str, claim: Claim, outcome: Outcome) -> str | None:
+    size = None if outcome.value is None else abs(outcome.value)
+    known = {
+        "label": claim.label,
+        "as_of": formats.display_date(claim.as_of),
+        "method": claim.method,
+        "reason": outcome.reason,
+        "size": formats.display(size, claim.unit, claim.digits, claim.scale),
+    }
+    return known.get(name) or _parameter(name, claim.parameters.get(name))
+
+
+def _parameter(name: str, value: str | None) -> str | None:
+    if value is None:
+        return None
+    if name == "since":
+        return formats.display_date(date.fromisoformat(value))
+    if name in _PERCENT_PARAMETERS:
+        return f"{formats.plain(Decimal(value) * 100)}\u00a0%"
+    return value
