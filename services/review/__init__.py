@@ -1,0 +1,31 @@
+"""The one queue of everything that waits for a person, and what a person may answer."""
+
+from ._items import (
+    Approve,
+    Decision,
+    DecisionKind,
+    Edit,
+    ItemKind,
+    ItemStatus,
+    Reject,
+    Respond,
+    ReviewItem,
+    item_id,
+    parse_decision,
+)
+from ._queue import ReviewQueue
+
+__all__ = [
+    "Approve",
+    "Decision",
+    "DecisionKind",
+    "Edit",
+    "ItemKind",
+    "ItemStatus",
+    "Reject",
+    "Respond",
+    "ReviewItem",
+    "ReviewQueue",
+    "item_id",
+    "parse_decision",
+]

@@ -1,0 +1,202 @@
+"""Open items and decisions. Of two people who decide at once, one wins and the other is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
+from typing import Final
+
+from redis.asyncio import Redis
+
+from services.errors import DecisionRefused, NotFound
+from services.store import redis_errors
+
+from ._items import Approve, Decision, ItemStatus, ReviewItem, item_id
+
+_ITEM: Final = "assay:review:item:"
+_BY_TIME: Final = "assay:review:time"
+_OPEN: Final = "assay:review:open"
+_BY_RUN: Final = "assay:review:run:"
+
+_CREATE: Final = """
+local known = redis.call('GET', KEYS[1])
+if known then return known end
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('ZADD', KEYS[2], ARGV[2], ARGV[3])
+redis.call('ZADD', KEYS[3], ARGV[2], ARGV[3])
+redis.call('SADD', KEYS[4], ARGV[3])
+return ARGV[1]
+"""
+
+# A retry after a lost answer finds its own value in place: that is a success too.
+_REPLACE: Final = """
+local current = redis.call('GET', KEYS[1])
+if current == ARGV[2] then return 1 end
+if current ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+redis.call('ZREM', KEYS[2], ARGV[3])
+return 1
+"""
+
+
+class ReviewQueue:
+    """Items by id, by run, and in the order they were opened."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def open_item(self, item: ReviewItem) -> ReviewItem:
+        """The stored item: *item* itself, or the one that already stands for the same wait."""
+        script = self._redis.register_script(_CREATE)
+        with redis_errors():
+            stored = await script(
+                keys=[_ITEM + item.id, _BY_TIME, _OPEN, _BY_RUN + item.run_id],
+                args=[
+                    item.model_dump_json(),
+                    int(item.created_at.timestamp() * 1_000_000),
+                    item.id,
+                ],
+            )
+        return ReviewItem.model_validate_json(stored)
+
+    async def get(self, item_id: str) -> ReviewItem:
+        return ReviewItem.model_validate_json(await self._content(item_id))
+
+    async def list(
+        self, status: ItemStatus | None = "open", *, limit: int = 100
+    ) -> tuple[ReviewItem, ...]:
+        """Open items with the oldest first; others, or all with None, with the newest first."""
+        with redis_errors():
+            if status == "open":
+                ids = await self._redis.zrange(_OPEN, 0, limit - 1)
+            else:
+                ids = await self._redis.zrevrange(_BY_TIME, 0, -1)
+        items = [item for item in await self._load(ids) if status in (None, item.status)]
+        return tuple(items[:limit])
+
+    async def of_run(self, run_id: str) -> tuple[ReviewItem, ...]:
+        """All items of a run, in the order they were opened."""
+        with redis_errors():
+            ids = await self._redis.smembers(_BY_RUN + run_id)
+        return tuple(sorted(await self._load(ids), key=lambda item: (item.created_at, item.id)))
+
+    async def find(self, ref: str) -> ReviewItem:
+        """The item of that id, or the one open item of the run of that id."""
+        with redis_errors():
+            content = await self._redis.get(_ITEM + ref)
+        if content is not None:
+            return ReviewItem.model_validate_json(content)
+        items = await self.of_run(ref)
+        waiting = [item for item in items if item.status == "open"]
+        if len(waiting) == 1:
+            return waiting[0]
+        if waiting:
+            named = "; ".join(f"{item.id} ({item.title})" for item in waiting)
+            raise NotFound(f"Run {ref} has {len(waiting)} open items.", hint=f"Name one: {named}.")
+        if items:
+            raise NotFound(f"Run {ref} waits for nobody.", hint="See `assay review list`.")
+        raise NotFound(
+            "There is no review item or run of that id.", hint="See `assay review list`."
+        )
+
+    async def decide(
+        self,
+        item_id: str,
+        decision: Decision,
+        *,
+        by: str,
+        at: datetime,
+        report_digest: str | None = None,
+    ) -> ReviewItem:
+        """
+        Record a decision, once; the decided item.
+
+        *report_digest* is what the person saw: an approval of anything else is refused.
+        """
+
+        def decided(item: ReviewItem) -> ReviewItem:
+            _check(item, decision, report_digest)
+            return ReviewItem.model_validate(
+                {
+                    **dict(item),
+                    "status": "decided",
+                    "decision": decision,
+                    "decided_by": by,
+                    "decided_at": at,
+                }
+            )
+
+        return await self._change(item_id, decided)
+
+    async def pending_decisions(self, run_id: str) -> dict[str, Decision]:
+        """By interrupt id, what was decided and the run has not yet gone on with."""
+        return {
+            item.interrupt_id: item.decision
+            for item in await self.of_run(run_id)
+            if item.decision is not None and not item.consumed
+        }
+
+    async def mark_consumed(self, run_id: str, interrupt_ids: Iterable[str]) -> None:
+        """The run has gone on with these decisions. Saying so twice changes nothing."""
+        for interrupt_id in interrupt_ids:
+            await self._change(
+                item_id(run_id, interrupt_id),
+                lambda item: item.model_copy(update={"consumed": item.status == "decided"}),
+            )
+
+    async def supersede(self, run_id: str, *, still_waiting: Collection[str] = ()) -> None:
+        """Close the open items of a run whose waits are gone: all but those *still_waiting*."""
+        for item in await self.of_run(run_id):
+            if item.status == "open" and item.interrupt_id not in still_waiting:
+                await self._change(item.id, _superseded)
+
+    async def _change(self, item_id: str, change: Callable[[ReviewItem], ReviewItem]) -> ReviewItem:
+        script = self._redis.register_script(_REPLACE)
+        while True:
+            old = await self._content(item_id)
+            changed = change(ReviewItem.model_validate_json(old))
+            new = changed.model_dump_json().encode()
+            with redis_errors():
+                if await script(keys=[_ITEM + item_id, _OPEN], args=[old, new, item_id]):
+                    return changed
+
+    async def _content(self, item_id: str) -> bytes | str:
+        with redis_errors():
+            content = await self._redis.get(_ITEM + item_id)
+        if content is None:
+            raise NotFound("There is no review item of that id.", hint="See `assay review list`.")
+        return content
+
+    async def _load(self, ids: Collection[object]) -> tuple[ReviewItem, ...]:
+        keys = [_ITEM + item_id.decode() for item_id in ids if isinstance(item_id, bytes)]
+        if not keys:
+            return ()
+        with redis_errors():
+            contents = await self._redis.mget(keys)
+        return tuple(ReviewItem.model_validate_json(content) for content in contents if content)
+
+
+def _superseded(item: ReviewItem) -> ReviewItem:
+    return item.model_copy(update={"status": "superseded"}) if item.status == "open" else item
+
+
+def _check(item: ReviewItem, decision: Decision, report_digest: str | None) -> None:
+    if item.status == "superseded":
+        raise DecisionRefused(
+            f"Item {item.id} no longer waits: the run has gone another way.",
+            hint=f"See `assay run show {item.run_id}`.",
+        )
+    if item.decided_by is not None and item.decided_at is not None and item.decision is not None:
+        raise DecisionRefused(
+            f"Item {item.id} was already decided: {item.decision.kind} by {item.decided_by} at {item.decided_at:%Y-%m-%d %H:%M:%S} UTC."
+        )
+    if decision.kind not in item.choices:
+        raise DecisionRefused(
+            f"Item {item.id} does not take '{decision.kind}'.",
+            hint=f"It takes {', '.join(item.choices)}.",
+        )
+    if isinstance(decision, Approve) and report_digest not in (None, item.report_digest):
+        raise DecisionRefused(
+            f"Item {item.id} is about another version of the report than the one approved.",
+            hint=f"Look at it again with `assay review show {item.id}`.",
+        )

@@ -1,0 +1,57 @@
+"""
+State that outlives a process, on core commands of Redis 7+ or Valkey 8+.
+
+Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
+
+| key                            | type   | holds                                              |
+|--------------------------------|--------|----------------------------------------------------|
+| `assay:blob:SHA256`            | string | any bytes or JSON document, by digest               |
+| `assay:rows:DIGEST`            | string | rows of evidence, compressed, once per row digest  |
+| `assay:evidence:ID`            | string | `Evidence`                                         |
+| `assay:run:ID`                 | string | `RunRecord`                                        |
+| `assay:runs:time`              | zset   | run ids by time of creation, in microseconds       |
+| `assay:runs:name`              | zset   | run ids in lexical order, for prefixes             |
+| `assay:lease:RUN`              | string | who drives a run; expires                          |
+| `assay:fence:RUN`              | string | how many have driven it                            |
+| `assay:checkpoint:{RUN}:...`   |        | LangGraph's state of a run, by namespace NS:       |
+| - `spaces`                     | set    | its namespaces                                     |
+| - `index:NS`                   | zset   | checkpoint ids, in the order they were made        |
+| - `heads:NS`                   | hash   | checkpoint id: all of it but the values            |
+| - `values:NS`                  | hash   | channel and version: the value, stored once        |
+| - `writes:NS:CHECKPOINT`       | hash   | task and number: a write that is not yet applied   |
+| `assay:review:item:ID`         | string | `ReviewItem`                                       |
+| `assay:review:time`            | zset   | item ids by time of creation, in microseconds      |
+| `assay:review:open`            | zset   | the same, of the open ones only                    |
+| `assay:review:run:RUN`         | set    | the items of a run                                 |
+| `assay:audit:RUN`              | list   | the entries of a run's audit log, oldest first     |
+
+Some values are written by `services.review` and `services.audit`, which stand on this package.
+"""
+
+from redis.asyncio import Redis
+
+from ._blobs import BlobStore, EvidenceStore
+from ._connection import connect, redis_errors
+from ._embedded import DEFAULT_IDLE, EmbeddedServer, ServerStatus
+from ._factory import make_checkpointer
+from ._leases import Lease
+from ._runs import Failure, RunRecord, RunRegistry, RunStatus
+from ._values import UtcTime
+
+__all__ = [
+    "DEFAULT_IDLE",
+    "BlobStore",
+    "EmbeddedServer",
+    "EvidenceStore",
+    "Failure",
+    "Lease",
+    "Redis",
+    "RunRecord",
+    "RunRegistry",
+    "RunStatus",
+    "ServerStatus",
+    "UtcTime",
+    "connect",
+    "make_checkpointer",
+    "redis_errors",
+]

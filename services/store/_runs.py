@@ -1,0 +1,175 @@
+"""The registry of runs: what was asked, how far it is, and what came of it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+from contextlib import AbstractAsyncContextManager
+from datetime import date, datetime, timedelta
+from typing import Any, Final, Literal, TypeAlias
+
+from redis.asyncio import Redis
+
+from services.errors import InputConflict, NotFound
+from services.evidence import Frozen
+
+from ._connection import redis_errors
+from ._leases import Lease, hold
+from ._values import UtcTime, as_bytes, swap
+
+RunStatus: TypeAlias = Literal[
+    "queued", "running", "waiting", "done", "failed", "cancelled", "rejected"
+]
+
+_RUN: Final = "assay:run:"
+_BY_TIME: Final = "assay:runs:time"
+_BY_NAME: Final = "assay:runs:name"
+_PAGE: Final = 200
+
+_CREATE: Final = """
+local known = redis.call('GET', KEYS[1])
+if known then return known end
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('ZADD', KEYS[2], ARGV[2], ARGV[3])
+redis.call('ZADD', KEYS[3], 0, ARGV[3])
+return ARGV[1]
+"""
+
+
+class Failure(Frozen):
+    """Why a run ended, in the words of the error that ended it."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+class RunRecord(Frozen):
+    """All that is known of a run outside its graph's state."""
+
+    id: str
+    request: dict[str, Any]
+    status: RunStatus = "queued"
+    title: str = ""
+    template: str = ""
+    as_of: date | None = None
+    snapshot: str = ""
+    graph_version: str = ""
+    created_at: UtcTime
+    updated_at: UtcTime
+    output_dir: str = ""
+    report_digest: str | None = None
+    failure: Failure | None = None
+    receipt: dict[str, Any] | None = None
+    """What publication left behind; None until the report is published."""
+
+
+class RunRegistry:
+    """Runs by id. Every change is atomic: of two writers the later sees the earlier's."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def create(self, record: RunRecord) -> RunRecord:
+        """
+        The stored record: *record* itself, or the one its id already had.
+
+        A known id with another request is an `InputConflict`, and nothing changes.
+        """
+        script = self._redis.register_script(_CREATE)
+        score = int(record.created_at.timestamp() * 1_000_000)
+        with redis_errors():
+            stored = RunRecord.model_validate_json(
+                await script(
+                    keys=[_RUN + record.id, _BY_TIME, _BY_NAME],
+                    args=[record.model_dump_json(), score, record.id],
+                )
+            )
+        if stored.request != record.model_dump(mode="json")["request"]:
+            raise InputConflict(
+                f"Run {record.id} exists and asks for something else.",
+                hint=f"Name the new run differently, or continue it with `assay run resume {record.id}`.",
+            )
+        return stored
+
+    async def update(
+        self,
+        run_id: str,
+        *,
+        at: datetime,
+        expect: Collection[RunStatus] | None = None,
+        **changes: Any,
+    ) -> RunRecord:
+        """
+        Change fields of a run; the new record.
+
+        With *expect*, a run in another status is left alone and `InputConflict` raised.
+        """
+        while True:
+            old = await self._content(run_id)
+            current = RunRecord.model_validate_json(old)
+            if expect is not None and current.status not in expect:
+                raise InputConflict(
+                    f"Run {run_id} is {current.status}; this needs one that is {' or '.join(sorted(expect))}."
+                )
+            changed = RunRecord.model_validate(
+                {**dict(current), **changes, "id": current.id, "updated_at": at}
+            )
+            if await swap(self._redis, _RUN + run_id, old, changed.model_dump_json().encode()):
+                return changed
+
+    async def get(self, run_id: str) -> RunRecord:
+        """The run; `NotFound`, naming the ids that come close, when there is none."""
+        return RunRecord.model_validate_json(await self._content(run_id))
+
+    async def list(
+        self, *, limit: int = 20, status: RunStatus | None = None
+    ) -> tuple[RunRecord, ...]:
+        """The newest runs, newest first."""
+        found: list[RunRecord] = []
+        start = 0
+        while len(found) < limit:
+            with redis_errors():
+                ids = await self._redis.zrevrange(_BY_TIME, start, start + _PAGE - 1)
+                if not ids:
+                    break
+                contents = await self._redis.mget([_RUN + _text(run_id) for run_id in ids])
+            records = [RunRecord.model_validate_json(content) for content in contents if content]
+            found += [record for record in records if status in (None, record.status)]
+            start += _PAGE
+        return tuple(found[:limit])
+
+    async def matching(self, prefix: str, *, limit: int = 10) -> tuple[str, ...]:
+        """Ids that start with *prefix*, in order."""
+        low = b"[" + prefix.encode()
+        with redis_errors():
+            ids = await self._redis.zrangebylex(_BY_NAME, low, low + b"\xff", start=0, num=limit)
+        return tuple(_text(run_id) for run_id in ids)
+
+    def lease(
+        self, run_id: str, *, wait: timedelta = timedelta()
+    ) -> AbstractAsyncContextManager[Lease]:
+        """Drive a run alone; `RunBusy` when another still drives it after *wait*."""
+        return hold(self._redis, run_id, wait=wait)
+
+    async def _content(self, run_id: str) -> bytes:
+        with redis_errors():
+            content = await self._redis.get(_RUN + run_id)
+        if content is None:
+            close = await self._close_to(run_id)
+            raise NotFound(
+                "There is no run of that id.",
+                hint=f"Did you mean {', '.join(close)}?" if close else "See `assay run list`.",
+            )
+        return as_bytes(content)
+
+    async def _close_to(self, run_id: str) -> tuple[str, ...]:
+        if starting := await self.matching(run_id, limit=3):
+            return starting
+        with redis_errors():
+            recent = await self._redis.zrevrange(_BY_TIME, 0, _PAGE - 1)
+        return tuple(difflib.get_close_matches(run_id, [_text(name) for name in recent], n=3))
+
+
+def _text(reply: object) -> str:
+    return as_bytes(reply).decode()
