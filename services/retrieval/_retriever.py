@@ -26,7 +26,7 @@ from services.semantics import (
     derive_model,
     distinct_values,
 )
-from services.warehouse import Catalog, QueryResult, Warehouse, policy_tables
+from services.warehouse import Catalog, DuckDBOpinion, QueryResult, Warehouse, policy_tables
 from sql_guard import Guard, GuardPolicy, Verdict
 
 from ._lexicon import KnownValues
@@ -54,7 +54,7 @@ class Retriever:
         """A retriever whose guard admits all tables of *warehouse*, and whose model knows them."""
         catalog = warehouse.catalog()
         policy = GuardPolicy(tables=policy_tables(catalog))
-        return cls(warehouse, Guard(policy), derive_model(catalog))
+        return cls(warehouse, Guard(policy, DuckDBOpinion()), derive_model(catalog))
 
     def close(self) -> None:
         """Close the warehouse; closing twice is harmless."""

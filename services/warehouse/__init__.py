@@ -5,12 +5,14 @@ from ._engine import QueryResult, Warehouse
 from ._errors import duckdb_errors
 from ._loading import load_files
 from ._sample import build_sample
+from ._second_opinion import DuckDBOpinion
 from ._snapshots import Snapshot, current_snapshot, find_snapshot
 
 __all__ = [
     "Catalog",
     "CatalogColumn",
     "CatalogTable",
+    "DuckDBOpinion",
     "QueryResult",
     "Snapshot",
     "Warehouse",

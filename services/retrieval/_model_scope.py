@@ -1,0 +1,158 @@
+"""What a model may fill a query with: the part of the semantic model that a question touches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any, Final
+
+from services.errors import QueryInvalid
+from services.semantics import Metric, SemanticModel, find_field
+
+from ._draft import Draft, DraftReader
+from ._lexicon import KnownValues, Lexicon
+from ._scan import scan
+from ._words import IGNORED, forms, read_words
+
+_MOST_METRICS: Final = 12
+_MOST_VALUES: Final = 25
+"""A field with more texts than this offers only those that share a word with the question."""
+_NEAR: Final = 0.8
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The question as the parser reads it, and the names that an answer to it may use."""
+
+    model: SemanticModel
+    values: KnownValues
+    question: str
+    as_of: date
+
+    @cached_property
+    def lexicon(self) -> Lexicon:
+        return Lexicon(self.model, self.values)
+
+    @cached_property
+    def draft(self) -> Draft:
+        """What the parser reads for certain: periods, numbers, values and names that it knows."""
+        mentions = scan(read_words(self.question), self.lexicon, self.as_of)
+        return DraftReader(self.model).read(mentions)
+
+    @cached_property
+    def words(self) -> Mapping[str, str]:
+        """The words of the question that can mean something, by their form."""
+        found = read_words(self.question)
+        return {
+            word.form: word.text
+            for word in found
+            if word.form not in IGNORED and word.number is None and word.form[0].isalpha()
+        }
+
+    @cached_property
+    def unknown(self) -> frozenset[str]:
+        """Forms of the words that the parser gives no meaning to."""
+        return frozenset(form for text in self.draft.unknown for form in forms(text))
+
+    @cached_property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics that a word of the question names, in part or nearly; closest first."""
+        read = {m for named in self.draft.metrics for m in named.meanings.metrics}
+        scores = {metric.name: self._overlap(metric) for metric in self.model.metrics}
+        related = [m for m in self.model.metrics if m.name in read or scores[m.name]]
+        related.sort(key=lambda m: (m.name not in read, -scores[m.name]))
+        return tuple(related[:_MOST_METRICS])
+
+    @cached_property
+    def fields(self) -> Mapping[str, tuple[str, ...]]:
+        """Dimensions that rows of the metrics have: plain name, and the `dataset.field` it stands for."""
+        bases = dict.fromkeys(name for metric in self.metrics for name in metric.datasets)
+        times = {self.model.dataset(base).time_field for base in bases}
+        found: dict[str, list[str]] = {}
+        for dataset, field in self.model.dimensions():
+            name = f"{dataset.name}.{field.name}"
+            if field.name not in times and any(self._reaches(base, name) for base in bases):
+                found.setdefault(field.name, []).append(name)
+        return {name: tuple(names) for name, names in found.items()}
+
+    @cached_property
+    def filters(self) -> Mapping[str, tuple[str, ...]]:
+        """Texts that occur in each dimension, so far as they are few or the question names them."""
+        found = {}
+        for name, qualified in self.fields.items():
+            texts = dict.fromkeys(
+                value
+                for option in qualified
+                for value in self.values.get(option, ())
+                if isinstance(value, str)
+            )
+            kept = [text for text in texts if len(texts) <= _MOST_VALUES or self.names(text)]
+            if kept:
+                found[name] = tuple(kept)
+        return found
+
+    def names(self, phrase: str) -> bool:
+        """Whether some word of the question is, or nearly is, a word of *phrase*."""
+        return any(is_near(word, forms(phrase)) for word in self.words)
+
+    def _overlap(self, metric: Metric) -> int:
+        """How many words of the question are words of the metric's name, label or synonyms."""
+        spoken = {
+            form
+            for phrase in (metric.name, metric.label, *metric.synonyms)
+            for form in forms(phrase)
+        }
+        return sum(is_near(word, spoken) for word in self.words)
+
+    def _reaches(self, base: str, name: str) -> bool:
+        try:
+            place = find_field(self.model, base, name)
+        except QueryInvalid:
+            return False
+        return f"{place.dataset}.{place.field.name}" == name
+
+
+def is_near(word: str, known: Iterable[str]) -> bool:
+    """Whether *word* is one of *known*, or is spelled much like one."""
+    options = [form for form in known if form not in IGNORED]
+    return word in options or (
+        len(word) > 3 and bool(get_close_matches(word, options, n=1, cutoff=_NEAR))
+    )
+
+
+def answer_schema(scope: Scope) -> dict[str, Any]:
+    """The JSON schema of an answer: a query over the scope's names, or that there is none."""
+    conditions = [
+        _object(
+            field={"type": "string", "enum": [name]},
+            value={"type": "string", "enum": list(values)},
+            word={"type": "string", "enum": list(scope.words)},
+        )
+        for name, values in scope.filters.items()
+    ]
+    query = _object(
+        metrics=_array({"type": "string", "enum": [m.name for m in scope.metrics]}, 1, 2),
+        group_by=_array({"type": "string", "enum": list(scope.fields)}, 0, 2),
+        filters=_array({"anyOf": conditions}, 0, 3)
+        if conditions
+        else _array({"type": "null"}, 0, 0),
+        ranking={"type": "string", "enum": ["none", "largest", "smallest"]},
+    )
+    nothing = _object(cannot_answer={"type": "boolean", "enum": [True]})
+    return _object(answer={"anyOf": [query, nothing]})
+
+
+def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _array(items: dict[str, Any], least: int, most: int) -> dict[str, Any]:
+    return {"type": "array", "items": items, "minItems": least, "maxItems": most}

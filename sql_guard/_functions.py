@@ -1,0 +1,73 @@
+"""The functions that a statement may call, under whatever spelling and in whatever place."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlglot import exp
+
+from ._function_names import ANALYTIC, SPELLINGS, TABLE_FUNCTIONS
+from ._names import fold
+from ._nodes import SYNTAX
+from ._policy import FunctionLists
+from ._verdict import Violation
+
+
+class FunctionRule:
+    """The curated default, extended and cut by the lists of a policy."""
+
+    refusal: Final = Violation(
+        rule="functions",
+        message="A function is called that is not on the allowed list.",
+        hint="Use common aggregate, window, date, text and list functions.",
+    )
+
+    def __init__(self, lists: FunctionLists) -> None:
+        self._denied: Final = frozenset(lists.deny)
+        self._allowed: Final = (ANALYTIC | frozenset(lists.allow)) - self._denied
+        self._table_functions: Final = (TABLE_FUNCTIONS | frozenset(lists.allow)) - self._denied
+        self._by_type: Final[dict[type[exp.Expr], str | None]] = {}
+
+    def allowed_name(self, node: exp.Func) -> str | None:
+        """The name under which *node* is allowed to be called; None when it is not."""
+        if isinstance(node, exp.Anonymous):
+            name = fold(node.name)
+            return name if self.allows(name) else None
+        kind = type(node)
+        if kind not in self._by_type:
+            self._by_type[kind] = self._name_of(kind)
+        return self._by_type[kind]
+
+    @staticmethod
+    def is_call(node: exp.Func) -> bool:
+        """Whether *node* calls a function; some syntax has the node type of one."""
+        return type(node) not in SYNTAX
+
+    def allows(self, name: str) -> bool:
+        """Whether the function *name* may be called."""
+        return name in self._allowed or name in self._table_functions
+
+    def allows_in_from(self, name: str) -> bool:
+        """Whether the function *name* may stand in FROM."""
+        return name in self._table_functions
+
+    def in_from(self, node: exp.Expr) -> bool:
+        """Whether *node* may stand in FROM as a table."""
+        if isinstance(node, exp.Anonymous):
+            return self.allows_in_from(fold(node.name))
+        return any(name in self._table_functions for name in spellings(type(node)))
+
+    def _name_of(self, kind: type[exp.Func]) -> str | None:
+        names = spellings(kind)
+        if any(name in self._denied for name in names):
+            return None
+        return next((name for name in names if name in self._allowed), None)
+
+
+def spellings(kind: type[exp.Expr]) -> tuple[str, ...]:
+    """Every name in the dialect that the parser turns into a node of *kind*."""
+    if kind.__name__ in SPELLINGS:
+        return SPELLINGS[kind.__name__]
+    if issubclass(kind, exp.Func):
+        return tuple(name.lower() for name in kind.sql_names())
+    return ()

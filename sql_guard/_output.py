@@ -1,0 +1,81 @@
+"""What a SELECT gives: its columns, what is known of each, and about how many rows."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from ._names import fold
+from ._scope import Fact, Scope, Shape, fact_of
+from ._work import Work
+
+
+def output_of(node: exp.Select, scope: Scope, work: Work) -> Shape:
+    """The shape of *node*, all of whose parts were resolved in *scope*."""
+    columns: dict[str, Fact] = {}
+    is_open, placed = False, True
+    for item in node.expressions:
+        star = _star_of(item)
+        if isinstance(item, exp.Alias):
+            columns[fold(item.alias)] = _fact(item.this, scope, work)
+        elif star is None and isinstance(item, exp.Column):
+            columns[fold(item.name)] = fact_of(item, scope)
+        elif star is None or star.args.get("rename"):
+            # The engine names such a column itself, so any name may be meant for it.
+            columns.setdefault(f"\0{len(columns)}", _fact(item, scope, work))
+            is_open = True
+            placed = placed and star is None and not isinstance(item, exp.Columns)
+        else:
+            placed = False
+            found = _starred(star, fold(item.text("table")), scope)
+            columns.update(found.columns)
+            is_open = is_open or found.open
+    scans = sum(relation.shape.scans for relation in scope.relations)
+    work.check_scans(scans, node)
+    return Shape(columns, is_open, _rows(node, scope, work), scans, placed)
+
+
+def _star_of(item: exp.Expr) -> exp.Star | None:
+    inner = item.this if isinstance(item, exp.Column) else item
+    return inner if isinstance(inner, exp.Star) else None
+
+
+def _starred(star: exp.Star, table: str, scope: Scope) -> Shape:
+    excluded = {fold(name.name) for name in star.args.get("except_") or ()}
+    found = Shape({})
+    for relation in scope.relations:
+        if table in ("", relation.alias):
+            found.open = found.open or relation.shape.open
+            found.columns.update(
+                (name, fact)
+                for name, fact in relation.shape.columns.items()
+                if name not in excluded
+            )
+    return found
+
+
+def _fact(node: exp.Expr, scope: Scope, work: Work) -> Fact:
+    if isinstance(node, exp.Column):
+        return fact_of(node, scope)
+    kind = ""
+    if isinstance(node, exp.Min | exp.Max) and isinstance(node.this, exp.Column):
+        kind = fact_of(node.this, scope).type
+    return Fact(kind, max(Fact().size, work.estimator.size(node, scope)))
+
+
+def _rows(node: exp.Select, scope: Scope, work: Work) -> float:
+    rows = scope.rows * scope.weight
+    work.check_rows(rows, node)
+    if node.args.get("group") is None and any(_aggregates(item) for item in node.expressions):
+        rows = 1.0
+    limit = node.args.get("limit")
+    if isinstance(limit, exp.Limit) and not limit.args.get("limit_options"):
+        rows = min(rows, max(0.0, work.estimator.span(limit.expression, scope).high))
+    return rows
+
+
+def _aggregates(item: exp.Expr) -> bool:
+    """Whether *item* calls an aggregate that is not a window function."""
+    return any(
+        not isinstance(node.parent, exp.Window | exp.Filter | exp.IgnoreNulls)
+        for node in item.find_all(exp.AggFunc)
+    )

@@ -1,0 +1,152 @@
+"""From a text to the one tree that the rules look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlglot import Token, TokenType, exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.dialects.duckdb import DuckDB
+from sqlglot.errors import SqlglotError
+
+from ._verdict import Violation
+
+_BEGINNINGS: Final = frozenset(
+    {
+        *(TokenType.SELECT, TokenType.WITH, TokenType.FROM, TokenType.VALUES, TokenType.TABLE),
+        *(TokenType.L_PAREN, TokenType.PIVOT, TokenType.UNPIVOT),
+    }
+)
+_STATEMENTS: Final = frozenset(
+    {*DuckDB.Parser.STATEMENT_PARSERS, *DuckDB.Tokenizer.COMMANDS} - _BEGINNINGS
+)
+_TAIL: Final = frozenset({TokenType.ORDER_BY, TokenType.LIMIT, TokenType.OFFSET})
+_OPENING: Final = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
+_CLOSING: Final = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
+_PIVOTS: Final = frozenset({TokenType.PIVOT, TokenType.UNPIVOT})
+
+
+class Unreadable(Exception):  # noqa: N818  # a control signal inside this package, no failure
+    """The text is not one statement that the guard can read."""
+
+    def __init__(self, violation: Violation) -> None:
+        super().__init__(violation.message)
+        self.violation = violation
+
+
+def tokens_of(sql: str, dialect: Dialect) -> list[Token]:
+    """The tokens of *sql*."""
+    try:
+        return dialect.tokenize(sql)
+    except SqlglotError as error:
+        raise Unreadable(_syntax()) from error
+
+
+def tree_of(sql: str, tokens: Sequence[Token], dialect: Dialect) -> exp.Expr:
+    """The only statement of *sql*, which must be a query."""
+    tokens = _without_end(tokens)
+    if any(token.token_type is TokenType.SEMICOLON for token in tokens):
+        raise Unreadable(
+            Violation(
+                rule="one_statement",
+                message="There is more than one statement.",
+                hint="Write exactly one SELECT.",
+            )
+        )
+    _only_queries(tokens)
+    try:
+        trees = dialect.parser().parse(_with_select(tokens), sql)
+    except (SqlglotError, RecursionError) as error:
+        raise Unreadable(_syntax()) from error
+    if len(trees) != 1 or trees[0] is None:
+        raise Unreadable(_syntax())
+    tree = trees[0]
+    if not isinstance(tree, exp.Select | exp.SetOperation | exp.Subquery | exp.Values | exp.Pivot):
+        raise Unreadable(_no_query())
+    return tree
+
+
+def _only_queries(tokens: Sequence[Token]) -> None:
+    """
+    Refuses other statements by the word they begin with, at the start and in a CTE.
+
+    The parser would refuse or mark them as well, but it logs the texts of some.
+    """
+    if not tokens:
+        raise Unreadable(_syntax())
+    if tokens[0].token_type not in _BEGINNINGS:
+        raise Unreadable(_no_query())
+    for before, opening, first in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if (
+            opening.token_type is TokenType.L_PAREN
+            and (before.token_type is TokenType.ALIAS or before.text.upper() == "MATERIALIZED")
+            and first.token_type in _STATEMENTS
+        ):
+            raise Unreadable(_no_query())
+    if tokens[0].token_type is TokenType.WITH and _main_word(tokens) in _STATEMENTS:
+        raise Unreadable(_no_query())
+
+
+def _main_word(tokens: Sequence[Token]) -> TokenType | None:
+    """What the statement after the CTEs of a leading WITH begins with."""
+    depth = 0
+    previous: TokenType | None = None
+    for token in tokens:
+        kind = token.token_type
+        begins = depth == 0 and previous is TokenType.R_PAREN
+        if begins and (kind in _BEGINNINGS or kind in _STATEMENTS):
+            return kind
+        depth += (kind in _OPENING) - (kind in _CLOSING)
+        previous = kind
+    return None
+
+
+def _without_end(tokens: Sequence[Token]) -> list[Token]:
+    end = len(tokens)
+    if end and tokens[end - 1].token_type is TokenType.SEMICOLON:
+        end -= 1
+    return list(tokens[:end])
+
+
+def _with_select(tokens: list[Token]) -> list[Token]:
+    """
+    *tokens*, where `PIVOT ... ORDER BY ...` becomes `SELECT * FROM (PIVOT ...) ORDER BY ...`.
+
+    The engine takes such an ORDER BY at the level of the statement; the parser does not.
+    """
+    if not tokens or tokens[0].token_type not in _PIVOTS:
+        return tokens
+    depth = 0
+    for index, token in enumerate(tokens):
+        depth += (token.token_type in _OPENING) - (token.token_type in _CLOSING)
+        if depth == 0 and token.token_type in _TAIL:
+            before = [
+                _token(TokenType.SELECT, "SELECT", token),
+                _token(TokenType.STAR, "*", token),
+                _token(TokenType.FROM, "FROM", token),
+                _token(TokenType.L_PAREN, "(", token),
+            ]
+            after = _token(TokenType.R_PAREN, ")", token)
+            return [*before, *tokens[:index], after, *tokens[index:]]
+    return tokens
+
+
+def _token(kind: TokenType, text: str, near: Token) -> Token:
+    return Token(kind, text, near.line, near.col, near.start, near.end)
+
+
+def _no_query() -> Violation:
+    return Violation(
+        rule="only_select",
+        message="The statement is not a query.",
+        hint="Write one SELECT; nothing may be changed, described or configured.",
+    )
+
+
+def _syntax() -> Violation:
+    return Violation(
+        rule="syntax",
+        message="The statement could not be read as SQL of the policy's dialect.",
+        hint="Write one plain SELECT statement, and only SQL.",
+    )
