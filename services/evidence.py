@@ -207,12 +207,15 @@ def make_evidence(  # noqa: PLR0913 (one field each of the value it makes)
     complete: bool = True,
     tables: Sequence[str] = (),
 ) -> Evidence:
-    """Evidence for *table*, its id derived from statement or computation, snapshot and rows."""
+    """Evidence for *table*; its id follows from all it says but the order of its sources."""
     identity = {
         "source": source.model_dump(mode="json") if isinstance(source, ComputationSource) else "sql",
         "sql": sql,
         "parameters": dict(parameters or {}),
         "snapshot": snapshot,
+        "as_of": as_of.isoformat(),
+        "columns": [column.model_dump() for column in table.columns],
+        "key": table.key,
         "rows": table.digest,
     }
     return Evidence(

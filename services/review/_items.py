@@ -80,8 +80,6 @@ class ReviewItem(Frozen):
     decision: Decision | None = None
     decided_by: str | None = None
     decided_at: UtcTime | None = None
-    consumed: bool = False
-    """Whether the run has gone on with the decision."""
 
     @classmethod
     def for_wait(cls, run_id: str, interrupt_id: str, **fields: Any) -> Self:

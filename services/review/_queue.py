@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Final
 
@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from services.errors import DecisionRefused, NotFound
 from services.store import redis_errors
 
-from ._items import Approve, Decision, ItemStatus, ReviewItem, item_id
+from ._items import Approve, Decision, ItemStatus, ReviewItem
 
 _ITEM: Final = "assay:review:item:"
 _BY_TIME: Final = "assay:review:time"
@@ -127,22 +127,6 @@ class ReviewQueue:
             )
 
         return await self._change(item_id, decided)
-
-    async def pending_decisions(self, run_id: str) -> dict[str, Decision]:
-        """By interrupt id, what was decided and the run has not yet gone on with."""
-        return {
-            item.interrupt_id: item.decision
-            for item in await self.of_run(run_id)
-            if item.decision is not None and not item.consumed
-        }
-
-    async def mark_consumed(self, run_id: str, interrupt_ids: Iterable[str]) -> None:
-        """The run has gone on with these decisions. Saying so twice changes nothing."""
-        for interrupt_id in interrupt_ids:
-            await self._change(
-                item_id(run_id, interrupt_id),
-                lambda item: item.model_copy(update={"consumed": item.status == "decided"}),
-            )
 
     async def supersede(self, run_id: str, *, still_waiting: Collection[str] = ()) -> None:
         """Close the open items of a run whose waits are gone: all but those *still_waiting*."""

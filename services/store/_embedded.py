@@ -57,9 +57,10 @@ class EmbeddedServer:
     """
     Supervises the server of one home. Any number of processes may hold one of these.
 
-    What it acknowledged is on disk within a second or two; `fsync_always` makes it so at once, for
-    several milliseconds a write. The server outlives whoever started it. It inherits an open lock on its folder, which the
+    The server outlives whoever started it. It inherits an open lock on its folder, which the
     kernel frees when it dies however it dies, so a second server never opens the same data.
+    What it acknowledged is on disk within two seconds; `fsync_always` makes it so at once, for
+    several milliseconds a write.
     """
 
     def __init__(

@@ -86,6 +86,8 @@ def watch(wire: Wire, idle_seconds: float) -> None:
         # Nothing is ever sent unasked: a readable socket means that the server closed it.
         if select.select([wire], [], [], pause)[0]:
             return
+        if not Path(SOCKET).exists():  # its folder was removed: nobody can reach it any more
+            wire.ask("SHUTDOWN NOSAVE")
         now = _connections(wire)
         quiet = quiet + pause if _unused(wire) and now == seen else 0.0
         seen = now

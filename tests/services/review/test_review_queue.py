@@ -137,25 +137,6 @@ async def test_a_superseded_item_takes_no_decision(redis: Redis) -> None:
         await decide(queue, Approve())
 
 
-async def test_decisions_wait_for_the_run_to_take_them(redis: Redis) -> None:
-    """What was decided is pending by interrupt id until the run has gone on with it."""
-    queue = ReviewQueue(redis)
-    for number in range(1, 4):
-        await queue.open_item(item(interrupt_id=f"i-{number}", choices=("respond", "approve")))
-    assert {} == await queue.pending_decisions("r-1")
-    for number in (1, 2):
-        await queue.decide(
-            item(interrupt_id=f"i-{number}").id, Respond(text=f"{number}"), by="ada", at=NOON
-        )
-
-    assert {"i-1": Respond(text="1"), "i-2": Respond(text="2")} == (
-        await queue.pending_decisions("r-1")
-    )
-    await queue.mark_consumed("r-1", ["i-1"])
-    await queue.mark_consumed("r-1", ["i-1"])
-    assert {"i-2": Respond(text="2")} == await queue.pending_decisions("r-1")
-
-
 async def test_an_item_is_found_by_its_run_when_it_is_the_only_one(redis: Redis) -> None:
     """A reference is an item's id, or the id of a run with one open item."""
     queue = ReviewQueue(redis)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -230,6 +231,16 @@ def test_an_unused_server_stops_itself(home: Path) -> None:
     assert until(lambda: not EmbeddedServer(home).folder.joinpath("server.pid").exists())
     with client(home) as redis:
         assert b"kept" == redis.get("assay:x")
+
+
+def test_a_server_whose_home_was_removed_stops_itself(home: Path) -> None:
+    """Removing a home leaves no server behind."""
+    server = EmbeddedServer(home, idle=timedelta(seconds=1))
+    server.ensure()
+    pid = server.status().pid
+    shutil.rmtree(home)
+
+    assert until(lambda: not Path(f"/proc/{pid}").exists())
 
 
 def test_a_killed_watch_is_replaced(home: Path) -> None:
