@@ -1,0 +1,1 @@
+"""Documents: the report model, figures and charts, renderers and the proof."""

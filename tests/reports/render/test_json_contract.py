@@ -1,0 +1,82 @@
+"""`report.json`, the contract with other programs."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from importlib.resources import files
+
+import jsonschema
+import pytest
+
+from reports.render.json import json_bytes, published_schema, schema_bytes
+from tests.reports import report_samples
+
+
+@pytest.fixture(scope="module")
+def document(report):
+    return json.loads(json_bytes(report))
+
+
+def test_published_schema_is_the_one_that_is_written() -> None:
+    """The schema beside the module is the contract's own."""
+    published = (files("reports.render") / "report.schema.json").read_bytes()
+
+    assert published == schema_bytes()
+
+
+def test_published_schema_is_a_schema() -> None:
+    """It is valid JSON Schema of 2020-12."""
+    jsonschema.Draft202012Validator.check_schema(published_schema())
+
+
+@pytest.mark.parametrize("status", ["DRAFT", "APPROVED", "REJECTED", "WITHDRAWN"])
+def test_every_report_keeps_the_contract(status: str) -> None:
+    """What is written validates, whatever was decided."""
+    document = json.loads(json_bytes(report_samples.report(status)))
+
+    jsonschema.validate(document, published_schema(), cls=jsonschema.Draft202012Validator)
+    assert status == document["status"]
+
+
+def test_values_are_exact_decimal_strings(document, report) -> None:
+    """No reader rounds a value; what is not available is null with its reason."""
+    shown = {figure["id"]: figure for figure in document["figures"]}
+
+    for figure in report.content.figures:
+        value = shown[figure.id]["value"]
+        assert figure.value == (None if value is None else Decimal(value))
+        assert value is not None or shown[figure.id]["reason"]
+
+
+def test_a_figure_on_a_computation_lists_the_statements_beneath(document, report) -> None:
+    """Whatever lies between, the SQL is there."""
+    figure = document["figures"][0]
+    records = {record.id: record for record in report.content.evidence}
+
+    assert [statement["id"] for statement in figure["evidence"]] == ["ev_a0", "ev_a1"]
+    assert figure["computations"] == ["ev_b0"]
+    for statement in figure["evidence"]:
+        record = records[statement["id"]]
+        expected = {
+            "id": record.id,
+            "sql": record.sql,
+            "digest": record.digest,
+            "rows": record.rows,
+        }
+        assert expected == statement
+
+
+def test_findings_name_figures_that_exist(document) -> None:
+    """Each claim of a finding is in the register."""
+    known = {figure["id"] for figure in document["figures"]}
+    named = {c for s in document["sections"] for f in s["findings"] for c in f["claims"]}
+
+    assert named <= known
+
+
+def test_attestation_binds_the_digest() -> None:
+    """An approval names the digest it was made on."""
+    document = json.loads(json_bytes(report_samples.report("APPROVED")))
+
+    assert document["digest"] == document["attestation"]["digest"]
