@@ -1,0 +1,1 @@
+"""Orchestration: the graph, its steps, the runner, and the doors."""

@@ -1,0 +1,90 @@
+"""The command tree, and the one place where an error becomes a sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from agent.cli import (
+    ask,
+    audit,
+    config,
+    doctor,
+    guard,
+    model,
+    report,
+    review,
+    run,
+    serve,
+    store,
+    warehouse,
+)
+from agent.cli.console import err, print_error
+
+app = typer.Typer(
+    name="assay",
+    help="Financial risk reports that prove their own figures.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"assay {version('assay')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+) -> None:
+    """Financial risk reports that prove their own figures."""
+    del version
+    if debug:
+        os.environ["ASSAY_DEBUG"] = "1"
+
+
+app.command("report")(report.report)
+app.command("ask")(ask.ask)
+app.add_typer(run.app, name="run")
+app.add_typer(review.app, name="review")
+app.add_typer(warehouse.app, name="warehouse")
+app.add_typer(store.app, name="store")
+app.add_typer(guard.app, name="guard")
+app.add_typer(audit.app, name="audit")
+app.add_typer(model.app, name="model")
+app.add_typer(config.app, name="config")
+app.command("doctor")(doctor.doctor)
+app.command("serve")(serve.serve)
+app.command("worker")(serve.worker)
+
+
+def main() -> None:
+    """Run the command line; every way out has its documented exit code."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        err().print("interrupted")
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has gone; writing more, at exit too, would only fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 (the last seam: a person reads what comes out)
+        if os.environ.get("ASSAY_DEBUG"):
+            traceback.print_exc()
+        sys.exit(print_error(error))

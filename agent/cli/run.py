@@ -1,0 +1,160 @@
+"""`assay run`: what runs there are, how far each is, and going on with one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from agent.cli.console import JsonFlag, ago, err, local, out, print_json, table
+
+app = typer.Typer(help="Runs: list, show, resume, trace.", no_args_is_help=True)
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id.")]
+
+
+@app.command("list")
+def list_runs(
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="Most runs to show.")] = 20,
+    as_json: JsonFlag = False,
+) -> None:
+    """List runs, newest first."""
+    from agent.runner import open_stores
+    from services.settings import load_settings
+    from services.store import RunRecord
+
+    async def found() -> tuple[RunRecord, ...]:
+        async with open_stores(load_settings()) as stores:
+            return await stores.runs.list(limit=limit)
+
+    records = asyncio.run(found())
+    if as_json:
+        print_json([record.model_dump(mode="json") for record in records])
+        return
+    if not records:
+        err().print("no runs yet; `assay report` starts one")
+        return
+    rows = table("run", "status", "what", "as of", "started")
+    for record in records:
+        rows.add_row(
+            record.id, record.status, record.title, str(record.as_of), ago(record.created_at)
+        )
+    out().print(rows)
+
+
+@app.command()
+def start(
+    question: Annotated[
+        str | None, typer.Argument(metavar="QUESTION", help="Ask one question instead.")
+    ] = None,
+    *,
+    template: Annotated[str, typer.Option(help="Name of the report template.")] = "quarterly",
+    run_id: Annotated[str | None, typer.Option(help="Name the run.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Accept a run and leave it to a worker (`assay worker`)."""
+    from agent.cli.report import ensure_warehouse
+    from agent.intake import new_run_id, prepare
+    from agent.opening import open_runner
+    from services.settings import load_settings
+    from services.store import RunRecord
+
+    settings = load_settings()
+    ensure_warehouse(settings)
+    name = run_id or new_run_id(question or "", template)
+    accepted = prepare(settings, name, question=question or "", template=template)
+
+    async def accept() -> RunRecord:
+        async with open_runner(settings) as runner:
+            return await runner.accept(
+                name, accepted.request, snapshot=accepted.snapshot, title=accepted.title
+            )
+
+    record = asyncio.run(accept())
+    if as_json:
+        print_json(record)
+    else:
+        out().print(record.id)
+        err().print(f"{record.status}; `assay worker` drives it, or: assay run resume {record.id}")
+
+
+@app.command()
+def show(run: RunArgument, *, as_json: JsonFlag = False) -> None:
+    """Print how far a run is, what it waits for, and the next command."""
+    from agent.cli.drive import next_command, report_files
+    from agent.runner import open_stores
+    from services.review import ReviewItem
+    from services.settings import load_settings
+    from services.store import RunRecord
+
+    async def found() -> tuple[RunRecord, tuple[ReviewItem, ...]]:
+        async with open_stores(load_settings()) as stores:
+            return await stores.runs.get(run), await stores.reviews.of_run(run)
+
+    record, items = asyncio.run(found())
+    waiting = [item for item in items if item.status == "open"]
+    if as_json:
+        print_json(
+            {
+                **record.model_dump(mode="json"),
+                "items": [item.model_dump(mode="json") for item in items],
+                "files": [str(path) for path in report_files(record)],
+                "next": next_command(record, waiting),
+            }
+        )
+        return
+    console = out()
+    console.print(f"{record.id}  {record.status}  {record.title}")
+    console.print(f"as of     {record.as_of}, snapshot {record.snapshot[:16]}")
+    console.print(f"started   {local(record.created_at)}, last change {ago(record.updated_at)}")
+    if record.failure:
+        console.print(f"failed    {record.failure.code} {record.failure.message}")
+    if record.report_digest:
+        console.print(f"digest    {record.report_digest}")
+    for path in report_files(record):
+        console.print(f"file      {path}")
+    for item in waiting:
+        console.print(f"waits     {item.id} {item.kind}: {item.title}")
+    if command := next_command(record, waiting):
+        console.print(f"next      {command}")
+
+
+@app.command()
+def resume(run: RunArgument, *, as_json: JsonFlag = False) -> None:
+    """Go on with a run: one that was interrupted or killed, or whose step failed."""
+    from agent.cli.drive import drive, finish
+    from agent.opening import open_runner
+    from services.settings import load_settings
+
+    async def work() -> int:
+        async with open_runner(load_settings()) as runner:
+            record = await drive(runner, run, retry=True)
+            return await finish(runner, record, as_json=as_json)
+
+    raise typer.Exit(asyncio.run(work()))
+
+
+@app.command()
+def trace(run: RunArgument, *, as_json: JsonFlag = False) -> None:
+    """Print a run's spans as a tree with their times."""
+    from agent.cli.tree import trace_tree
+    from agent.runner import open_stores
+    from services.settings import load_settings
+    from services.telemetry import read_trace
+
+    settings = load_settings()
+    spans = read_trace(settings.trace_dir, run)
+    if as_json:
+        print_json([span.model_dump(mode="json") for span in spans])
+        return
+    if not spans:
+
+        async def known() -> None:
+            async with open_stores(settings) as stores:
+                await stores.runs.get(run)
+
+        asyncio.run(known())
+        err().print("this run has left no trace here yet")
+        return
+    out().print(trace_tree(run, spans))

@@ -1,0 +1,100 @@
+"""
+The graph of a run, in one screen.
+
+    clarify -> plan -> [section: retrieve -> analyse -> verify] -> compose -> review -> publish
+
+Waiting has one shape: a step, or its error handler, writes a pending item, and the `ask` node
+beside it waits. `ask` does nothing else, because a node that waits runs again from its first line.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Send
+
+from agent.deps import Deps
+from agent.policies import STEP_POLICIES
+from agent.state import RunState, SectionOutput, SectionState
+from agent.steps import (
+    analyse,
+    ask,
+    clarify,
+    compose,
+    failure,
+    plan,
+    publish,
+    retrieve,
+    review,
+    verify,
+)
+from agent.steps.traced import traced
+
+GRAPH_VERSION = "1"
+"""Raised whenever a run that is under way could not go on under the changed graph."""
+
+
+def build_graph(
+    checkpointer: BaseCheckpointSaver[Any],
+) -> CompiledStateGraph[RunState, Deps, RunState, RunState]:
+    """The compiled graph; it checkpoints after every step to *checkpointer*."""
+    graph = StateGraph(RunState, context_schema=Deps)
+    _add_step(graph, "clarify", clarify.clarify)
+    _add_step(graph, "plan", plan.plan)
+    graph.add_node("section", _section_graph())
+    _add_step(graph, "compose", compose.compose_report)
+    _add_step(graph, "review", review.review)
+    _add_step(graph, "publish", publish.publish)
+    _add_step(graph, "reject", publish.mark_rejected)
+    graph.add_node("ask", ask.ask)
+
+    graph.add_edge(START, "clarify")
+    graph.add_conditional_edges("clarify", clarify.next_step, ["ask", "plan"])
+    graph.add_conditional_edges("plan", _fan_out, ["section"])
+    graph.add_edge("section", "compose")
+    graph.add_edge("compose", "review")
+    graph.add_edge("review", "ask")
+    graph.add_conditional_edges(
+        "ask", ask.next_step, ["clarify", "plan", "compose", "review", "publish", "reject", END]
+    )
+    graph.add_edge("publish", END)
+    graph.add_edge("reject", END)
+    return graph.compile(checkpointer=checkpointer)
+
+
+def _section_graph() -> CompiledStateGraph[SectionState, Deps, SectionState, SectionOutput]:
+    graph = StateGraph(SectionState, context_schema=Deps, output_schema=SectionOutput)
+    _add_step(graph, "retrieve", retrieve.retrieve)
+    _add_step(graph, "analyse", analyse.analyse)
+    _add_step(graph, "verify", verify.verify_section)
+    graph.add_node("ask", ask.ask_section)
+    graph.add_node("skip", ask.skip_section)
+
+    graph.add_edge(START, "retrieve")
+    graph.add_edge("retrieve", "analyse")
+    graph.add_edge("analyse", "verify")
+    graph.add_conditional_edges("verify", verify.next_step, ["analyse", "ask", END])
+    graph.add_conditional_edges("ask", ask.next_section_step, ["retrieve", "skip"])
+    graph.add_edge("skip", END)
+    return graph.compile()
+
+
+def _add_step(graph: StateGraph[Any, Deps, Any, Any], name: str, step: Any) -> None:
+    policy = STEP_POLICIES[name]
+    graph.add_node(
+        name,
+        cast("Any", traced(name, step)),
+        retry_policy=policy.retry,
+        timeout=policy.timeout,
+        error_handler=failure.escalate,
+    )
+
+
+def _fan_out(state: RunState) -> list[Send]:
+    return [
+        Send("section", SectionState(section=name, plan=state["plan"], attempt=0))
+        for name in state["section_ids"]
+    ]

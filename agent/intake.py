@@ -1,0 +1,103 @@
+"""Turning what someone asks into a request that can be accepted: everything resolved and checked."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from agent.opening import open_retriever
+from agent.request import FORMATS, QUESTION_TEMPLATE, Format, Request
+from services.analysis.templates import load_template
+from services.errors import Invalid, OutputUnwritable
+from services.retrieval import resolve_as_of
+from services.settings import Settings
+
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A request with what the registry keeps beside it."""
+
+    request: Request
+    snapshot: str
+    title: str
+
+
+def prepare(
+    settings: Settings,
+    run_id: str,
+    *,
+    question: str = "",
+    template: str = "quarterly",
+    as_of: date | None = None,
+    output: Path | None = None,
+    formats: Sequence[str] = FORMATS,
+) -> Accepted:
+    """
+    The request of a run on the current snapshot.
+
+    Raises `UnknownTemplate`, `AsOfOutOfRange`, `WarehouseUnreadable`, `OutputUnwritable`, or
+    `Invalid` for a bad run id or format: nothing is accepted that could not be done.
+    """
+    check_run_id(run_id)
+    title = question.strip() or load_template(template).title
+    retriever = open_retriever(settings)
+    try:
+        resolved = resolve_as_of(retriever, as_of)
+        snapshot = retriever.warehouse.snapshot.id
+    finally:
+        retriever.close()
+    folder = (output or settings.output / run_id).expanduser().absolute()
+    _check_writable(folder)
+    request = Request(
+        template=QUESTION_TEMPLATE if question else template,
+        question=question.strip(),
+        as_of=resolved,
+        formats=_formats(formats),
+        output=str(folder),
+        requested_by=settings.reviewer,
+    )
+    return Accepted(request, snapshot, title)
+
+
+def new_run_id(question: str, template: str) -> str:
+    """A name for a run that nobody named."""
+    return f"{'ask' if question else template}-{secrets.token_hex(4)}"
+
+
+def check_run_id(run_id: str) -> None:
+    """Raise `Invalid` when *run_id* could not name a run, a file and a folder."""
+    if not _RUN_ID.fullmatch(run_id):
+        raise Invalid(
+            "A run id has letters, digits, dots, dashes and underscores, at most eighty of them.",
+            hint="for example --run-id quarterly-2026-09",
+        )
+
+
+def _formats(names: Sequence[str]) -> tuple[Format, ...]:
+    wanted = [name.strip().lower() for name in names if name.strip()]
+    unknown = sorted(set(wanted) - set(FORMATS))
+    if unknown or not wanted:
+        raise Invalid(
+            f"No such format: {', '.join(unknown) or '(none given)'}",
+            hint=f"formats are {', '.join(FORMATS)}",
+        )
+    return tuple(name for name in FORMATS if name in wanted)
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".assay-probe"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise OutputUnwritable(
+            f"The output folder {folder} cannot be written ({error.strerror})",
+            hint="choose another with --out, or free some space",
+        ) from error

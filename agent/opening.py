@@ -1,0 +1,37 @@
+"""Opening what a run needs: the stores, the pinned warehouse with its guard, the semantic model."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from agent.runner import Runner, open_stores
+from services import telemetry
+from services.retrieval import Retriever
+from services.settings import Settings
+from services.warehouse import Warehouse
+
+
+@asynccontextmanager
+async def open_runner(settings: Settings) -> AsyncIterator[Runner]:
+    """A runner on the configured stores; spans go to the configured folder."""
+    telemetry.configure(settings.trace_dir, capture_content=settings.capture_content)
+    async with open_stores(settings) as stores:
+        yield Runner(settings=settings, stores=stores, open_retriever=open_retriever)
+
+
+def open_retriever(settings: Settings, snapshot_id: str | None = None) -> Retriever:
+    """
+    Questions to one snapshot of the warehouse: the one named, or the current one.
+
+    Raises `SnapshotGone` when a named one is not there, `WarehouseUnreadable` when the file is
+    missing or damaged.
+    """
+    warehouse = Warehouse.open(
+        settings.warehouse_dir,
+        snapshot_id,
+        memory_limit=settings.query_memory,
+        timeout=settings.query_timeout,
+        max_rows=settings.max_rows,
+    )
+    return Retriever.on(warehouse)

@@ -1,0 +1,27 @@
+"""The one form of everything that waits for a person."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from services.evidence import Frozen
+
+PendingKind: TypeAlias = Literal[
+    "clarification", "refused_query", "failed_check", "retries_exhausted", "publication"
+]
+Choice: TypeAlias = Literal["approve", "edit", "reject", "respond"]
+
+
+class Pending(Frozen):
+    """An item as a step writes it: code and text, never an exception."""
+
+    kind: PendingKind
+    step: str
+    section: str = ""
+    title: str
+    question: str
+    code: str = ""
+    exit_code: int = 3
+    detail: tuple[str, ...] = ()
+    choices: tuple[Choice, ...]
+    report_digest: str | None = None

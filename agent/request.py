@@ -1,0 +1,26 @@
+"""What a person or a system asks for; stored before anything else is done."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal, TypeAlias
+
+from services.evidence import Frozen
+
+Format: TypeAlias = Literal["html", "pdf", "xlsx", "md", "json"]
+FORMATS: tuple[Format, ...] = ("html", "pdf", "xlsx", "md", "json")
+QUESTION_TEMPLATE = "question"
+"""Template name of a report that answers one free question."""
+
+
+class Request(Frozen):
+    """One request for a report. `as_of` is resolved when the request is accepted."""
+
+    template: str = "quarterly"
+    question: str = ""
+    as_of: date
+    formats: tuple[Format, ...] = FORMATS
+    output: str
+    """Absolute folder that the report's files are written to."""
+    requested_by: str
+    trigger: Literal["cli", "webhook", "schedule", "replay"] = "cli"

@@ -1,0 +1,75 @@
+"""
+What a run remembers between steps: plain JSON values, references and digests.
+
+Rows, plans, analyses and reports live in the evidence store under the digests held here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypedDict
+
+JsonObject = dict[str, Any]
+
+
+def merge(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Reducer for maps that parallel sections write to: later keys win."""
+    return {**old, **new}
+
+
+class SectionResult(TypedDict):
+    """What is left of a finished section."""
+
+    analysis: str
+    """Digest of its `SectionAnalysis`."""
+    outcomes: str
+    """Digest of its `Verification`."""
+    evidence: list[str]
+    skipped: str
+    """Why a person left the section out; empty otherwise."""
+    authorship: list[JsonObject]
+
+
+class RunState(TypedDict, total=False):
+    request: JsonObject
+    answers: list[str]
+    """What a person answered to clarifications, in order."""
+    query: JsonObject
+    """The understood question as a metric query."""
+    understood: str
+    plan: str
+    """Digest of the `ReportPlan`."""
+    section_ids: list[str]
+    sections: Annotated[dict[str, SectionResult], merge]
+    report: str
+    """Store digest of the `ReportContent`."""
+    report_digest: str
+    """Content digest that a reviewer approves."""
+    pending: JsonObject | None
+    """The item that `ask` waits with."""
+    decision: JsonObject | None
+    """The answer to the last item, with who gave it and when."""
+    receipt: JsonObject
+
+
+class SectionState(TypedDict, total=False):
+    """State of one section while it is being made; sections run in parallel."""
+
+    section: str
+    plan: str
+    evidence: dict[str, str]
+    """Alias of the query, and the id of its evidence."""
+    analysis: str
+    problems: list[JsonObject]
+    """What the last verification refused; input of the next attempt."""
+    attempt: int
+    """Attempts at analysis so far."""
+    authorship: list[JsonObject]
+    pending: JsonObject | None
+    decision: JsonObject | None
+    sections: Annotated[dict[str, SectionResult], merge]
+
+
+class SectionOutput(TypedDict):
+    """What a section hands to the run."""
+
+    sections: Annotated[dict[str, SectionResult], merge]

@@ -1,0 +1,55 @@
+"""The nodes that wait. They do nothing else: a node that waits runs again from its first line."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from langgraph.types import interrupt
+
+from agent.state import RunState, SectionResult, SectionState
+
+
+async def ask(state: RunState) -> RunState:
+    """Wait for a person's answer to the pending item."""
+    answer = interrupt(state["pending"])
+    update = RunState(decision={"item": state["pending"], **answer}, pending=None)
+    if answer["kind"] == "respond":
+        update["answers"] = [*state.get("answers", []), answer["text"]]
+    return update
+
+
+def next_step(state: RunState) -> str:
+    """Where an answer leads."""
+    decision = state.get("decision") or {}
+    item = decision["item"]
+    match decision["kind"]:
+        case "respond":
+            return "clarify"
+        case "approve" if item["kind"] == "publication":
+            return "publish"
+        case "approve":
+            return str(item["step"])
+        case "reject" if item["kind"] == "publication":
+            return "reject"
+        case _:
+            return "__end__"
+
+
+async def ask_section(state: SectionState) -> SectionState:
+    """Wait for a person's answer about one section; the other sections are not touched."""
+    answer: dict[str, Any] = interrupt(state["pending"])
+    return SectionState(decision={"item": state["pending"], **answer}, pending=None)
+
+
+def next_section_step(state: SectionState) -> Literal["retrieve", "skip"]:
+    """Approving tries the section again from its queries, rejecting leaves it out."""
+    decision = state.get("decision") or {}
+    return "retrieve" if decision["kind"] == "approve" else "skip"
+
+
+async def skip_section(state: SectionState) -> SectionState:
+    """Leave the section out; the report says so, with the reason a person gave."""
+    decision = state.get("decision") or {}
+    reason = decision.get("reason") or "left out by a reviewer"
+    skipped = SectionResult(analysis="", outcomes="", evidence=[], skipped=reason, authorship=[])
+    return SectionState(sections={state["section"]: skipped})

@@ -1,0 +1,34 @@
+"""Run a section's queries and keep their rows as evidence."""
+
+from __future__ import annotations
+
+import asyncio
+
+from langgraph.runtime import Runtime
+
+from agent.deps import Deps
+from agent.state import SectionState
+from agent.steps.traced import tell
+from services.analysis.templates import ReportPlan
+
+
+async def retrieve(state: SectionState, runtime: Runtime[Deps]) -> SectionState:
+    """Evidence of every query of the section, by alias."""
+    deps = runtime.context
+    plan = await deps.blobs.get_document(state["plan"], ReportPlan)
+    section = plan.section(state["section"])
+    evidence: dict[str, str] = {}
+    rows = 0
+    for alias, query in section.queries.items():
+        found, table = await asyncio.to_thread(deps.retriever.retrieve, query, as_of=plan.as_of)
+        await deps.evidence.put(found, table)
+        await deps.audit.append(
+            deps.run_id,
+            "query.run",
+            {"section": state["section"], "evidence": found.id, "rows": found.row_count},
+            at=deps.clock(),
+        )
+        evidence[alias] = found.id
+        rows += found.row_count
+    tell(runtime, f"{len(evidence)} queries, {rows:,} rows")
+    return SectionState(evidence=evidence, problems=[], pending=None)

@@ -1,0 +1,30 @@
+"""Put the finished draft before a person."""
+
+from __future__ import annotations
+
+from langgraph.runtime import Runtime
+
+from agent.deps import Deps
+from agent.pending import Pending
+from agent.state import RunState
+from reports.document import ReportContent
+
+
+async def review(state: RunState, runtime: Runtime[Deps]) -> RunState:
+    """A pending item that asks whether this very report may be published."""
+    content = await runtime.context.blobs.get_document(state["report"], ReportContent)
+    counts = content.summary.counts
+    pending = Pending(
+        kind="publication",
+        step="review",
+        title=f"Publish {content.cover.title!r} as of {content.cover.as_of}",
+        question="Publish this report? Approval holds for this digest alone.",
+        detail=(
+            f"red {counts.get('red', 0)}, amber {counts.get('amber', 0)}, green {counts.get('green', 0)}",
+            f"{len(content.figures)} figures, {sum(f.verified for f in content.figures)} verified",
+            f"draft in {state['request']['output']}",
+        ),
+        choices=("approve", "reject"),
+        report_digest=state["report_digest"],
+    )
+    return RunState(pending=pending.model_dump(mode="json"))

@@ -1,0 +1,76 @@
+"""Recompute every claim of a section from its cells; let nothing pass that does not hold."""
+
+from __future__ import annotations
+
+import asyncio
+
+from langgraph.runtime import Runtime
+
+from agent.deps import Deps
+from agent.pending import Pending
+from agent.policies import ANALYSIS_ATTEMPTS
+from agent.sections import load_with_inputs
+from agent.state import SectionResult, SectionState
+from agent.steps.traced import tell
+from services.analysis.computations import COMPUTATIONS
+from services.analysis.findings import SectionAnalysis
+from services.analysis.verify import verify
+
+
+async def verify_section(state: SectionState, runtime: Runtime[Deps]) -> SectionState:
+    """A finished section, or the problems that send it back."""
+    deps = runtime.context
+    analysis = await deps.blobs.get_document(state["analysis"], SectionAnalysis)
+    exhibits = await load_with_inputs(deps.evidence, analysis.evidence)
+    verification = await asyncio.to_thread(verify, analysis, exhibits, COMPUTATIONS)
+    await deps.audit.append(
+        deps.run_id,
+        "claims.checked",
+        {
+            "section": state["section"],
+            "claims": len(verification.outcomes),
+            "problems": len(verification.problems),
+        },
+        at=deps.clock(),
+    )
+    tell(
+        runtime,
+        f"{len(verification.outcomes)} claims recomputed, {len(verification.problems)} refused",
+    )
+    if verification.problems:
+        problems = [problem.model_dump(mode="json") for problem in verification.problems]
+        if state["attempt"] < ANALYSIS_ATTEMPTS and deps.models.any_set:
+            return SectionState(problems=problems, pending=None)
+        return SectionState(
+            problems=problems, pending=_refused(state, verification.problems[0].message)
+        )
+    result = SectionResult(
+        analysis=state["analysis"],
+        outcomes=await deps.blobs.put_document(verification),
+        evidence=sorted(exhibits),
+        skipped="",
+        authorship=state.get("authorship", []),
+    )
+    return SectionState(sections={state["section"]: result}, problems=[], pending=None)
+
+
+def next_step(state: SectionState) -> str:
+    """Back to the analyst with the reasons, to a person, or done."""
+    if state.get("pending"):
+        return "ask"
+    return "analyse" if state.get("problems") else "__end__"
+
+
+def _refused(state: SectionState, first: str) -> dict[str, object]:
+    pending = Pending(
+        kind="failed_check",
+        step="verify",
+        section=state["section"],
+        title=f"Claims of section {state['section']!r} could not be verified",
+        question="Try the section again, or leave it out and say so in the report?",
+        code="A303",
+        exit_code=6,
+        detail=(first, f"tried {state['attempt']} times"),
+        choices=("approve", "reject"),
+    )
+    return pending.model_dump(mode="json")

@@ -1,0 +1,52 @@
+"""Homes for tests of the doors."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.store import EmbeddedServer
+from services.warehouse import build_sample
+from tests.agent.homes import Home
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample warehouse, built once; homes copy it."""
+    folder = tmp_path_factory.mktemp("sample")
+    build_sample(folder)
+    return folder
+
+
+def make_home(folder: Path, sample: Path) -> Home:
+    shutil.copytree(sample, folder / "home" / "warehouse")
+    return Home(folder)
+
+
+def close_home(home: Home) -> None:
+    server = EmbeddedServer(Path(home.environment["ASSAY_HOME"]))
+    server.stop()
+    deadline = time.monotonic() + 5
+    while server.status().running and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not server.status().running
+
+
+@pytest.fixture
+def home(tmp_path: Path, sample: Path) -> Iterator[Home]:
+    """A home of one test, with a space in its path; no server outlives it."""
+    made = make_home(tmp_path / "a home", sample)
+    yield made
+    close_home(made)
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> Iterator[Home]:
+    """A home that tests share when they only add to it."""
+    made = make_home(tmp_path_factory.mktemp("shared home"), sample)
+    yield made
+    close_home(made)
