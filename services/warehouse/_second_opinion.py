@@ -12,8 +12,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-import duckdb
-
 from sql_guard import Reading
 
 _QUERY_NODES: Final = frozenset(
@@ -31,6 +29,8 @@ class DuckDBOpinion:
     """Reads texts with DuckDB's parser; safe to share between threads."""
 
     def __init__(self) -> None:
+        import duckdb
+
         self._lock = threading.Lock()
         self._connection = duckdb.connect(
             ":memory:", config={"enable_external_access": "false", "threads": 1}
@@ -41,6 +41,8 @@ class DuckDBOpinion:
 
     def __call__(self, *texts: str) -> Sequence[Reading]:
         """How the engine reads each of *texts*."""
+        import duckdb
+
         try:
             with self._lock:
                 row = self._connection.execute(self._statement(len(texts)), list(texts)).fetchone()
@@ -56,6 +58,8 @@ class DuckDBOpinion:
         return self._statements[count]
 
     def _reading(self, text: str, tree: str) -> Reading:
+        import duckdb
+
         read = json.loads(tree)
         if not read["error"]:
             return _Walk().read(read["statements"])
