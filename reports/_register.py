@@ -53,7 +53,7 @@ def evidence_record(exhibit: Exhibit) -> EvidenceRecord:
     """What a reader needs to check *exhibit*: statement or computation, digest and first rows."""
     evidence = exhibit.evidence
     source = evidence.source
-    computed = isinstance(source, ComputationSource)
+    computed = source if isinstance(source, ComputationSource) else None
     return EvidenceRecord(
         id=evidence.id,
         sql=evidence.sql,
@@ -64,8 +64,8 @@ def evidence_record(exhibit: Exhibit) -> EvidenceRecord:
         tables=evidence.tables,
         columns=evidence.columns,
         kind=source.kind,
-        computation=f"{source.name} v{source.version}" if computed else "",
-        inputs=tuple(source.inputs.values()) if computed else (),
+        computation=f"{computed.name} v{computed.version}" if computed else "",
+        inputs=tuple(computed.inputs.values()) if computed else (),
         sample=plain_rows(exhibit, evidence_columns(exhibit), _SAMPLE_ROWS),
     )
 

@@ -66,10 +66,12 @@ class ModelEndpoint(Frozen):
     timeout: timedelta
 
 
-class Settings(BaseSettings, frozen=True):
+class Settings(BaseSettings):
     """Everything that can be set. Each field's description is its line in the reference."""
 
-    model_config = SettingsConfigDict(env_prefix="ASSAY_", env_ignore_empty=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="ASSAY_", env_ignore_empty=True, extra="forbid", frozen=True
+    )
 
     home: Path = Field(
         default_factory=_data_home, description="Folder of all state: store, warehouse, traces."
