@@ -125,6 +125,11 @@ def next_command(record: RunRecord, waiting: Sequence[ReviewItem]) -> str:
     return f"assay review approve {ref}"
 
 
+def standing(record: RunRecord, *, driven: bool) -> str:
+    """The run's status as people read it: one whose driver died is interrupted, not running."""
+    return "interrupted" if record.status == "running" and not driven else record.status
+
+
 def report_files(record: RunRecord) -> tuple[Path, ...]:
     """The run's files that are on disk."""
     folder = Path(record.output_dir)

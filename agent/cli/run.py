@@ -20,15 +20,17 @@ def list_runs(
     as_json: JsonFlag = False,
 ) -> None:
     """List runs, newest first."""
+    from agent.cli.drive import standing
     from agent.runner import open_stores
     from services.settings import load_settings
     from services.store import RunRecord
 
-    async def found() -> tuple[RunRecord, ...]:
+    async def found() -> tuple[tuple[RunRecord, ...], frozenset[str]]:
         async with open_stores(load_settings()) as stores:
-            return await stores.runs.list(limit=limit)
+            records = await stores.runs.list(limit=limit)
+            return records, await stores.runs.driven([record.id for record in records])
 
-    records = asyncio.run(found())
+    records, driven = asyncio.run(found())
     if as_json:
         print_json([record.model_dump(mode="json") for record in records])
         return
@@ -38,7 +40,11 @@ def list_runs(
     rows = table("run", "status", "what", "as of", "started")
     for record in records:
         rows.add_row(
-            record.id, record.status, record.title, str(record.as_of), ago(record.created_at)
+            record.id,
+            standing(record, driven=record.id in driven),
+            record.title,
+            str(record.as_of),
+            ago(record.created_at),
         )
     out().print(rows)
 
@@ -82,22 +88,25 @@ def start(
 @app.command()
 def show(run: RunArgument, *, as_json: JsonFlag = False) -> None:
     """Print how far a run is, what it waits for, and the next command."""
-    from agent.cli.drive import next_command, report_files
+    from agent.cli.drive import next_command, report_files, standing
     from agent.runner import open_stores
     from services.review import ReviewItem
     from services.settings import load_settings
     from services.store import RunRecord
 
-    async def found() -> tuple[RunRecord, tuple[ReviewItem, ...]]:
+    async def found() -> tuple[RunRecord, tuple[ReviewItem, ...], bool]:
         async with open_stores(load_settings()) as stores:
-            return await stores.runs.get(run), await stores.reviews.of_run(run)
+            record = await stores.runs.get(run)
+            driven = run in await stores.runs.driven([run])
+            return record, await stores.reviews.of_run(run), driven
 
-    record, items = asyncio.run(found())
+    record, items, driven = asyncio.run(found())
     waiting = [item for item in items if item.status == "open"]
     if as_json:
         print_json(
             {
                 **record.model_dump(mode="json"),
+                "driven": driven,
                 "items": [item.model_dump(mode="json") for item in items],
                 "files": [str(path) for path in report_files(record)],
                 "next": next_command(record, waiting),
@@ -105,7 +114,7 @@ def show(run: RunArgument, *, as_json: JsonFlag = False) -> None:
         )
         return
     console = out()
-    console.print(f"{record.id}  {record.status}  {record.title}")
+    console.print(f"{record.id}  {standing(record, driven=driven)}  {record.title}")
     console.print(f"as of     {record.as_of}, snapshot {record.snapshot[:16]}")
     console.print(f"started   {local(record.created_at)}, last change {ago(record.updated_at)}")
     if record.failure:

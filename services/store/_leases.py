@@ -47,6 +47,11 @@ return redis.call('DEL', KEYS[1])
 """
 
 
+def lease_key(run_id: str) -> str:
+    """Where the holder of a run's lease stands, while there is one."""
+    return _LEASE + run_id
+
+
 class Lease:
     """
     The right to drive a run. `fence` grows with every holder, so a late one can be told.
@@ -61,7 +66,7 @@ class Lease:
         self.lost = asyncio.Event()
         self._redis = redis
         self._ttl = ttl
-        self._keys = [_LEASE + run_id, _FENCE + run_id]
+        self._keys = [lease_key(run_id), _FENCE + run_id]
         self._value = f"{secrets.token_hex(8)} process {os.getpid()} on {socket.gethostname()}"
 
     def check(self) -> None:

@@ -14,7 +14,7 @@ from services.errors import InputConflict, NotFound
 from services.evidence import Frozen
 
 from ._connection import redis_errors
-from ._leases import Lease, hold
+from ._leases import Lease, hold, lease_key
 from ._values import UtcTime, as_bytes, swap
 
 RunStatus: TypeAlias = Literal[
@@ -151,6 +151,15 @@ class RunRegistry:
     ) -> AbstractAsyncContextManager[Lease]:
         """Drive a run alone; `RunBusy` when another still drives it after *wait*."""
         return hold(self._redis, run_id, wait=wait)
+
+    async def driven(self, run_ids: Collection[str]) -> frozenset[str]:
+        """Those of *run_ids* that some process drives right now."""
+        names = list(run_ids)
+        if not names:
+            return frozenset()
+        with redis_errors():
+            holders = await self._redis.mget([lease_key(name) for name in names])
+        return frozenset(name for name, holder in zip(names, holders, strict=True) if holder)
 
     async def _content(self, run_id: str) -> bytes:
         with redis_errors():
