@@ -1,7 +1,7 @@
 """
-Charts: from a chart of the report to a picture.
+Charts: from charts of the report to pictures.
 
-`draw` makes one SVG in the colours of paper; `themed` turns its colours into CSS variables, whose
+`draw` makes an SVG of each in the colours of paper; `themed` turns its colours into CSS variables, whose
 values on white are `variables()`.
 """
 

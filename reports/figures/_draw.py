@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 from reports.document import Figure, RenderedChart
@@ -26,6 +28,7 @@ _KINDS: Final[dict[ChartKind, Callable[[RenderedChart, Figures], Spec]]] = {
     "heatmap": heatmap,
     "waterfall": waterfall,
 }
+_PRESS = Path(__file__).with_name("_press.py")
 _SIZE = re.compile(r'<svg [^>]*width="([\d.]+)" height="([\d.]+)"')
 _ID = re.compile(r'(\bid="|url\(#|href="#)')
 
@@ -44,21 +47,22 @@ def specification(chart: RenderedChart, figures: Mapping[str, Figure]) -> dict[s
     return _KINDS[chart.block.kind](chart, figures)
 
 
-def draw(chart: RenderedChart, figures: Mapping[str, Figure]) -> Drawing:
-    """*chart* as a picture. The same chart gives the same bytes."""
-    svg: str = _engine().vegalite_to_svg(
-        json.dumps(specification(chart, figures)), vl_version="6.4", allowed_base_urls=[]
+def draw(charts: Sequence[RenderedChart], figures: Mapping[str, Figure]) -> dict[str, Drawing]:
+    """Each of *charts* as a picture, by its id. The same chart gives the same bytes."""
+    if not charts:
+        return {}
+    documents = [json.dumps(specification(chart, figures)) for chart in charts]
+    order = json.dumps({"fonts": str(font_folder()), "documents": documents})
+    done = subprocess.run(  # noqa: S603 (our own script, our own interpreter)
+        [sys.executable, str(_PRESS)], input=order, capture_output=True, text=True, check=True
     )
+    drawn = json.loads(done.stdout)
+    return {c.block.id: _drawing(c.block.id, svg) for c, svg in zip(charts, drawn, strict=True)}
+
+
+def _drawing(chart_id: str, svg: str) -> Drawing:
     size = _SIZE.search(svg)
     assert size is not None, "an SVG names its size"
     # Ids are shared by all pictures of a page; the chart's own name keeps them apart.
-    prefix = re.sub(r"[^a-z0-9]+", "-", chart.block.id)
+    prefix = re.sub(r"[^a-z0-9]+", "-", chart_id)
     return Drawing(_ID.sub(rf"\g<1>{prefix}-", svg), float(size[1]), float(size[2]))
-
-
-@cache
-def _engine() -> Any:
-    import vl_convert
-
-    vl_convert.register_font_directory(str(font_folder()))
-    return vl_convert

@@ -21,8 +21,6 @@ __all__ = ["FORMATS", "WrittenFile", "render"]
 
 FORMATS: Final = ("html", "pdf", "xlsx", "md", "json")
 _DRAWN: Final = frozenset({"html", "pdf"})
-_WORKERS: Final = 2
-"""Pictures and paper are made outside the interpreter, so a second thread saves their time."""
 
 
 def render(
@@ -44,7 +42,8 @@ def render(
 def _contents(
     report: Report, tables: Mapping[str, Table], formats: Sequence[str]
 ) -> dict[str, bytes]:
-    with ThreadPoolExecutor(_WORKERS) as pool:
+    # One thread each: some wait for the pictures while the others write.
+    with ThreadPoolExecutor(len(FORMATS) + 1) as pool:
         drawn = pool.submit(_drawings, report if _DRAWN & {*formats} else None)
         makers: dict[str, Callable[[], bytes]] = {
             "html": lambda: _html(report, drawn.result()),
@@ -53,9 +52,7 @@ def _contents(
             "md": lambda: _markdown(report),
             "json": lambda: _json(report),
         }
-        # What needs no picture goes first, beside the drawing of the pictures.
-        order = sorted(formats, key=lambda name: name in _DRAWN)
-        made = {name: pool.submit(makers[name]) for name in order}
+        made = {name: pool.submit(makers[name]) for name in formats}
         return {name: made[name].result() for name in formats}
 
 
@@ -67,7 +64,7 @@ def _drawings(report: Report | None) -> dict[str, Drawing]:
 
     figures = {figure.id: figure for figure in report.content.figures}
     charts = [chart for section in report.content.sections for chart in section.charts]
-    return {chart.block.id: draw(chart, figures) for chart in charts}
+    return draw(charts, figures)
 
 
 def _html(report: Report, drawings: Mapping[str, Drawing]) -> bytes:

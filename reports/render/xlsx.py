@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date
 from decimal import Decimal
 from typing import Any, Final
 
@@ -80,6 +80,10 @@ def xlsx_bytes(report: Report, tables: Mapping[str, Table]) -> bytes:
     _Workbook(book, View(report)).write(tables)
     book.close()
     return buffer.getvalue()
+
+
+_DAY_ZERO: Final = date(1899, 12, 30)
+"""What a sheet counts days from."""
 
 
 class _Workbook:
@@ -209,7 +213,7 @@ class _Workbook:
                     else:
                         sheet.write_string(row, at, "n/a", text)
                 case date():
-                    sheet.write_datetime(row, at, _moment(value), day)
+                    sheet.write_number(row, at, (value - _DAY_ZERO).days, day)
                 case _:
                     sheet.write_string(row, at, value[:_LONGEST_TEXT], text)
 
@@ -259,7 +263,7 @@ class _Workbook:
         sheet.write_number(row, column, float(figure.value), look)
 
     def _date(self, sheet: Any, row: int, column: int, day: date) -> None:
-        sheet.write_datetime(row, column, _moment(day), self._day)
+        sheet.write_number(row, column, (day - _DAY_ZERO).days, self._day)
 
     @property
     def _day(self) -> Any:
@@ -299,7 +303,3 @@ def _number_format(column: Column) -> str:
 def _width(column: Column) -> int:
     fitting = max(len(column.name) + len(column.unit) + 3, 11)
     return min(fitting + (8 if column.type == "string" else 4), 40)
-
-
-def _moment(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day)  # noqa: DTZ001 (a sheet's dates have no zone)

@@ -21,4 +21,4 @@ def drawings(report: Report) -> Mapping[str, Drawing]:
     """The report's charts by id."""
     figures = {figure.id: figure for figure in report.content.figures}
     charts = [chart for section in report.content.sections for chart in section.charts]
-    return {chart.block.id: draw(chart, figures) for chart in charts}
+    return draw(charts, figures)
