@@ -60,6 +60,11 @@ class SectionContext:
     def __getitem__(self, alias: str) -> Exhibit:
         return self.exhibits[alias]
 
+    @property
+    def by_id(self) -> dict[str, Exhibit]:
+        """Every exhibit so far, what was computed included, by evidence id."""
+        return {e.evidence.id: e for e in (*self.exhibits.values(), *self.computed)}
+
     def compute(
         self, name: str, inputs: Mapping[str, Exhibit], parameters: Mapping[str, Any] | None = None
     ) -> Exhibit:

@@ -1,0 +1,187 @@
+"""One finding that a model proposes: its choices made into claims, a sentence, and a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from services.analysis._cells import date_beside, number
+from services.analysis._claimset import ClaimId, ClaimSet, Place
+from services.analysis._offer import Offered
+from services.analysis.claims import (
+    Claim,
+    ValueClaim,
+)
+from services.analysis.findings import Author, Finding, FindingKind
+from services.analysis.formats import is_currency
+from services.analysis.prose import slots_of
+from services.evidence import MetricSource, Scalar
+
+CLAIM_KINDS: Final = ("change", "share", "highest", "lowest", "trend", "value")
+"""Claims on one cell; `comparison` needs a second."""
+_LEAST_TREND: Final = 3
+_TOTALS: Final = frozenset({"total", "all", "sum", "overall"})
+
+
+class ProposalRefused(Exception):
+    """A choice of the model makes no sense; says why, for the model to choose otherwise."""
+
+
+@dataclass
+class Proposal:
+    """Builds finding *number* of a section; `claims` are those that it adds."""
+
+    section: ClaimSet
+    number: int
+    cells: Mapping[str, Offered]
+    existing: Sequence[Claim]
+    author: Author
+    _clauses: dict[ClaimId, list[str]] = field(default_factory=dict)
+    _kinds: set[str] = field(default_factory=set)
+
+    def finding(self, proposed: Mapping[str, Any]) -> Finding:
+        """The finding; raises `ProposalRefused`."""
+        chosen = {tuple(sorted(claim.items())): claim for claim in proposed["claims"]}
+        for index, claim in enumerate(chosen.values(), start=1):
+            self._add(f"model.{self.number}.{index}", claim)
+        if self._kinds <= {"value"}:
+            raise ProposalRefused("it only repeats a value; add a change, a share or a rank")
+        prose = " ".join(_sentence(lead, clauses) for lead, clauses in self._clauses.items())
+        lead = next(iter(self._clauses))
+        return Finding(
+            id=self.section.qualified(f"model.{self.number}"),
+            kind=self._kind(),
+            severity=proposed["severity"],
+            subject=self._label(lead),
+            claims=tuple(dict.fromkeys(slot.claim for slot in slots_of(prose))),
+            prose=prose,
+            author=self.author,
+        )
+
+    def _kind(self) -> FindingKind:
+        if self._kinds & {"share", "highest", "lowest"}:
+            return "concentration"
+        return "trend" if self._kinds & {"change", "trend"} else "observation"
+
+    def _add(self, name: str, proposed: Mapping[str, str]) -> None:
+        kind, cell = proposed["kind"], self.cells[proposed["cell"]]
+        lead = self._value(f"{name}.value", cell)
+        clauses = self._clauses.setdefault(lead, [])
+        match kind:
+            case "change":
+                clauses.append(self._change(name, cell))
+            case "trend":
+                clauses.append(self._trend(name, cell))
+            case "share":
+                clauses.append(self._share(name, cell))
+            case "highest" | "lowest":
+                clauses.append(self._rank(name, cell, descending=kind == "highest"))
+            case "comparison":
+                clauses.append(self._comparison(name, cell, self.cells[proposed["other"]]))
+        self._kinds.add(kind)
+
+    def _label(self, name: ClaimId) -> str:
+        known = [*self.section.claims.values(), *self.existing]
+        return next(claim.label for claim in known if claim.id == name)
+
+    def _value(self, name: str, offered: Offered) -> ClaimId:
+        """The value's claim: the section's own where it has one."""
+        for claim in (*self.existing, *self.section.claims.values()):
+            if isinstance(claim, ValueClaim) and claim.cell == offered.cell:
+                return ClaimId(claim.id)
+        return self.section.value(name, offered.label, *offered.place)
+
+    def _change(self, name: str, offered: Offered) -> str:
+        history = _history(offered)
+        if len(history) < 2:
+            raise ProposalRefused(f"{offered.label} has no earlier date to compare with")
+        change = self.section.change(
+            f"{name}.change", f"{offered.label}: change", history[-1], history[-2]
+        )
+        return f"since {change.at('since')} it {self.section.moved(change)}"
+
+    def _trend(self, name: str, offered: Offered) -> str:
+        history = _history(offered)
+        if len(history) < _LEAST_TREND:
+            raise ProposalRefused(f"{offered.label} has too few dates for a trend")
+        trend = self.section.trend(f"{name}.trend", f"{offered.label}: trend", history)
+        return f"over the dates from {trend.at('since')} it {self.section.moved(trend)}"
+
+    def _share(self, name: str, offered: Offered) -> str:
+        rivals = _rivals(offered)
+        values = [number(offered.exhibit.table.value(row, offered.column)) for row in rivals]
+        source = offered.exhibit.evidence.source
+        is_whole = isinstance(source, MetricSource) and not source.query.get("limit")
+        if not is_whole or not (is_currency(offered.unit) or offered.unit == "count"):
+            raise ProposalRefused(f"{offered.label} is no part of a sum")
+        if len(rivals) < 2 or any(value is None or value < 0 for value in values):
+            raise ProposalRefused(f"{offered.label} has no share: parts are missing or negative")
+        whole: list[Place] = [(offered.exhibit, row, offered.column) for row in rivals]
+        share = self.section.share(
+            f"{name}.share", f"{offered.label}: share", [offered.place], whole
+        )
+        return f"its share of the sum is {share.slot}"
+
+    def _rank(self, name: str, offered: Offered, *, descending: bool) -> str:
+        table = offered.exhibit.table
+        values = [number(table.value(row, offered.column)) for row in _rivals(offered)]
+        known = [value for value in values if value is not None]
+        word = "highest" if descending else "lowest"
+        if len(known) < 2 or offered.number != (max(known) if descending else min(known)):
+            raise ProposalRefused(f"{offered.label} is not the {word} of its column")
+        rank = self.section.rank(
+            f"{name}.rank", f"{offered.label}: rank", offered.place, descending=descending
+        )
+        return f"it is the {rank.word(word)} of its kind"
+
+    def _comparison(self, name: str, offered: Offered, other: Offered) -> str:
+        """Against a cell of the same unit and date, beside it or in the same column."""
+        near = offered.exhibit is other.exhibit and (
+            offered.row == other.row or offered.column == other.column
+        )
+        if not near or offered.unit != other.unit or offered.day != other.day:
+            raise ProposalRefused(f"{offered.label} cannot be compared with {other.label}")
+        if offered.number == other.number:
+            raise ProposalRefused(f"{offered.label} and {other.label} are equal")
+        label = f"{offered.label} against {other.label}"
+        claim = self.section.compare(f"{name}.against", label, offered.place, other.place)
+        bound = self._value(f"{name}.bound", other)
+        word = claim.word("above" if offered.number > other.number else "below")
+        return f"it is {word} {bound.at('label')}, which is {bound.slot}"
+
+
+def _sentence(lead: ClaimId, clauses: Iterable[str]) -> str:
+    return "; ".join((f"{lead.at('label')} is {lead.slot}", *clauses)) + "."
+
+
+def _rivals(offered: Offered) -> list[str]:
+    """The rows that a row is one of: of its date; raises where rows hold sums of other rows."""
+    table = offered.exhibit.table
+    texts = [table.values(key) for key in table.key if table.column(key).type != "date"]
+    is_flat = len(texts) == 1 or isinstance(offered.exhibit.evidence.source, MetricSource)
+    if not is_flat or any(str(value).lower() in _TOTALS for column in texts for value in column):
+        raise ProposalRefused(f"the lines of {offered.label} are no parts of one whole")
+    day = date_beside(table, offered.row)
+    return [row for row in table.row_keys if date_beside(table, row) == day]
+
+
+def _history(offered: Offered) -> list[Place]:
+    """The same line at each date up to the cell's own, in order of time."""
+    exhibit, table = offered.exhibit, offered.exhibit.table
+    names = [key for key in table.key if table.column(key).type != "date"]
+
+    def said(row: str) -> tuple[Scalar, ...]:
+        return tuple(table.value(row, name) for name in names)
+
+    days = {row: date_beside(table, row) for row in table.row_keys}
+    known = sorted(
+        (day, row)
+        for row, day in days.items()
+        if day is not None and day <= offered.day and said(row) == said(offered.row)
+    )
+    return [
+        (exhibit, row, offered.column)
+        for _, row in known
+        if number(table.value(row, offered.column)) is not None
+    ]

@@ -1,0 +1,43 @@
+"""The models of a run: who plays which role, and what it has cost so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import get_args
+
+from services.settings import ModelRole, Settings
+
+from ._check import ModelCheck, check_model
+from ._client import ModelClient, Usage
+from ._server import Server
+
+__all__ = ["Models", "Usage"]
+
+
+class Models:
+    """One client for each role that has a server; roles on one server share its queue."""
+
+    def __init__(self, settings: Settings) -> None:
+        endpoints = [settings.endpoint(role) for role in get_args(ModelRole)]
+        known = [endpoint for endpoint in endpoints if endpoint is not None]
+        servers = {endpoint.url: Server(endpoint.url) for endpoint in known}
+        self._clients = {e.role: ModelClient(e, servers[e.url]) for e in known}
+
+    @property
+    def any_set(self) -> bool:
+        """Whether any role has a model."""
+        return bool(self._clients)
+
+    def client(self, role: ModelRole) -> ModelClient | None:
+        """The model that plays *role*; None when no server is set for it."""
+        return self._clients.get(role)
+
+    @property
+    def usage(self) -> Mapping[ModelRole, Usage]:
+        """What each role has asked and been answered so far."""
+        return {role: client.usage for role, client in self._clients.items()}
+
+    async def check(self, role: ModelRole) -> ModelCheck:
+        """Ask the model of *role* a small question; a role without a server has nothing to fail."""
+        client = self.client(role)
+        return ModelCheck(role=role) if client is None else await check_model(client)
