@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import sys
 from datetime import UTC, datetime
 from functools import cache
@@ -45,6 +47,15 @@ def _console(*, stderr: bool) -> Console:
         width=None if stream.isatty() else 240,
         no_color=True if os.environ.get("TERM") == "dumb" else None,
     )
+
+
+@cache
+def program() -> str:
+    """How this program is called from here: `assay` where the shell finds it, else its path."""
+    called = Path(sys.argv[0])
+    if called.name != "assay" or shutil.which("assay"):
+        return "assay"
+    return shlex.quote(os.path.relpath(called))
 
 
 def is_interactive(*, no_input: bool) -> bool:

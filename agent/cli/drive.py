@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.cli.console import err, print_failure, print_json
+from agent.cli.console import err, print_failure, print_json, program
 
 if TYPE_CHECKING:
     from agent.runner import Event, Runner
@@ -60,7 +60,7 @@ async def drive(runner: Runner, run_id: str, *, retry: bool = False) -> RunRecor
     try:
         record = await runner.drive(run_id, progress, retry=retry)
     except (KeyboardInterrupt, asyncio.CancelledError):
-        err().print(f"interrupted; nothing is lost. Go on with: assay run resume {run_id}")
+        err().print(f"interrupted; nothing is lost. Go on with: {program()} run resume {run_id}")
         raise
     summary = "  ".join(f"{name}={count}" for name, count in sorted(progress.counts.items()))
     if summary:
@@ -115,14 +115,14 @@ def _tell(record: RunRecord, items: Sequence[ReviewItem], command: str) -> None:
 def next_command(record: RunRecord, waiting: Sequence[ReviewItem]) -> str:
     """The one command that takes the run further; empty when there is none."""
     if record.status in ("queued", "running") or record.failure:
-        return f"assay run resume {record.id}"
+        return f"{program()} run resume {record.id}"
     if not waiting:
         return ""
     item = waiting[0]
     ref = record.id if len(waiting) == 1 else item.id
     if "respond" in item.choices:
-        return f'assay review respond {ref} "..."'
-    return f"assay review approve {ref}"
+        return f'{program()} review respond {ref} "..."'
+    return f"{program()} review approve {ref}"
 
 
 def standing(record: RunRecord, *, driven: bool) -> str:
