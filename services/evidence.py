@@ -94,7 +94,9 @@ class Table:
         if not self.key:
             return tuple(str(index) for index in range(len(self)))
         parts = [self.values(name) for name in self.key]
-        return tuple("|".join(_key_text(value) for value in row) for row in zip(*parts, strict=True))
+        return tuple(
+            "|".join(_key_text(value) for value in row) for row in zip(*parts, strict=True)
+        )
 
     def column(self, name: str) -> Column:
         """The column called *name*; `KeyError` when there is none."""
@@ -209,7 +211,9 @@ def make_evidence(  # noqa: PLR0913 (one field each of the value it makes)
 ) -> Evidence:
     """Evidence for *table*; its id follows from all it says but the order of its sources."""
     identity = {
-        "source": source.model_dump(mode="json") if isinstance(source, ComputationSource) else "sql",
+        "source": source.model_dump(mode="json")
+        if isinstance(source, ComputationSource)
+        else "sql",
         "sql": sql,
         "parameters": dict(parameters or {}),
         "snapshot": snapshot,
