@@ -23,7 +23,7 @@ test: setup ## Set up and check everything: format, lint, types, import contract
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadfile
 
 .PHONY: setup
 setup: $(STAMP) ## Install the pinned dependencies into .venv

@@ -36,6 +36,21 @@ def load_model(source: Path | str) -> SemanticModel:
     """
     document = _parse(source if isinstance(source, str) else _text(source))
     _check_schema(document)
+    return _read(document)
+
+
+@cache
+def sample_model() -> SemanticModel:
+    """
+    The semantic model of the sample warehouse.
+
+    It ships with the program and its tests hold it against the schema; checking it again at every
+    start would cost a quarter of a second.
+    """
+    return _read(_parse(_text(_HERE / "models" / "sample.yaml")))
+
+
+def _read(document: dict[str, Any]) -> SemanticModel:
     if len(document.get("semantic_model", ())) != 1:
         raise FileUnreadable("A model file holds exactly one semantic model.")
     try:
@@ -48,12 +63,6 @@ def load_model(source: Path | str) -> SemanticModel:
         ) from error
     _check(model)
     return model
-
-
-@cache
-def sample_model() -> SemanticModel:
-    """The semantic model of the sample warehouse."""
-    return load_model(_HERE / "models" / "sample.yaml")
 
 
 def _text(path: Path) -> str:

@@ -12,7 +12,6 @@ import pytest
 from services.warehouse import Warehouse
 from tests.agent.homes import Home
 
-pytestmark = pytest.mark.xdist_group("report")
 RUN = "first"
 
 
