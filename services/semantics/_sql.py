@@ -22,7 +22,7 @@ def build_statement(plan: Plan) -> tuple[str, frozenset[str]]:
     if plan.query.limit is not None:
         select = select.limit(plan.query.limit)
     used = {step.target for base in plan.bases for step in _steps(plan, base)}
-    return select.sql(dialect=DIALECT, pretty=True), frozenset((*plan.bases, *used))
+    return select.sql(dialect=DIALECT, pretty=True, copy=False), frozenset((*plan.bases, *used))
 
 
 def build_distinct(model: SemanticModel, place: Place, limit: int | None) -> str:
@@ -34,7 +34,7 @@ def build_distinct(model: SemanticModel, place: Place, limit: int | None) -> str
     select = select.order_by(exp.Column(this=_name(place.field.name)))
     if limit is not None:
         select = select.limit(limit)
-    return select.sql(dialect=DIALECT, pretty=True)
+    return select.sql(dialect=DIALECT, pretty=True, copy=False)
 
 
 def _one_dataset(plan: Plan) -> exp.Select:
