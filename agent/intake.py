@@ -11,9 +11,10 @@ from pathlib import Path
 
 from agent.opening import open_retriever
 from agent.request import FORMATS, QUESTION_TEMPLATE, Format, Request
-from services.analysis.templates import load_template
+from services.analysis.templates import Template, load_template
 from services.errors import Invalid, OutputUnwritable
 from services.retrieval import resolve_as_of
+from services.semantics import SemanticModel
 from services.settings import Settings
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -45,9 +46,11 @@ def prepare(
     `Invalid` for a bad run id or format: nothing is accepted that could not be done.
     """
     check_run_id(run_id)
-    title = question.strip() or load_template(template).title
+    chosen = None if question.strip() else load_template(template)
     retriever = open_retriever(settings)
     try:
+        if chosen is not None:
+            _check_metrics(chosen, retriever.model)
         resolved = resolve_as_of(retriever, as_of)
         snapshot = retriever.warehouse.snapshot.id
     finally:
@@ -62,7 +65,7 @@ def prepare(
         output=str(folder),
         requested_by=settings.reviewer,
     )
-    return Accepted(request, snapshot, title)
+    return Accepted(request, snapshot, chosen.title if chosen else request.question)
 
 
 def new_run_id(question: str, template: str) -> str:
@@ -76,6 +79,18 @@ def check_run_id(run_id: str) -> None:
         raise Invalid(
             "A run id has letters, digits, dots, dashes and underscores, at most eighty of them.",
             hint="for example --run-id quarterly-2026-09",
+        )
+
+
+def _check_metrics(template: Template, model: SemanticModel) -> None:
+    known = {metric.name for metric in model.metrics}
+    queries = [query for section in template.sections for query in section.queries.values()]
+    wanted = {name for query in queries if isinstance(query, dict) for name in query["metrics"]}
+    if missing := sorted(wanted - known):
+        raise Invalid(
+            f"The template {template.name!r} asks for {len(missing)} metrics that this warehouse "
+            f"does not have, such as {missing[0]}",
+            hint="ask a question instead, or build the sample with `assay warehouse build`",
         )
 
 

@@ -10,6 +10,7 @@ unless `capture_content` is on.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -120,7 +121,10 @@ def configure(trace_dir: Path, *, capture_content: bool = False) -> None:
     if any(os.environ.get(name) for name in _OTLP_VARIABLES):
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        # A collector that is away costs one line at the end and little time, not a report.
+        logging.getLogger("opentelemetry").setLevel(logging.ERROR)
+        seconds = None if "OTEL_EXPORTER_OTLP_TIMEOUT" in os.environ else 3
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=seconds)))
     trace.set_tracer_provider(provider)
 
 

@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 ASSAY = (sys.executable, "-m", "agent")
 
@@ -50,6 +52,16 @@ class Home:
 
     def kill_when(self, line: str, *arguments: str) -> None:
         """Run `assay`, and kill -9 it once *line* shows on stderr."""
+        done = self._signal_when(signal.SIGKILL, line, *arguments)
+        assert done.returncode == -signal.SIGKILL
+
+    def interrupt_when(self, line: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `assay`, and press Ctrl-C once *line* shows on stderr."""
+        return self._signal_when(signal.SIGINT, line, *arguments)
+
+    def _signal_when(
+        self, number: signal.Signals, line: str, *arguments: str
+    ) -> subprocess.CompletedProcess[str]:
         process = subprocess.Popen(
             [*ASSAY, *arguments],
             env=self.environment,
@@ -62,11 +74,41 @@ class Home:
         assert process.stderr is not None
         with process.stderr:
             seen = any(line in text for text in process.stderr)
-            process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+            process.send_signal(number)
+            rest = process.stderr.read()
         assert seen, f"{line!r} never showed"
+        return subprocess.CompletedProcess(arguments, process.wait(), "", rest)
 
     def report(self, run_id: str) -> dict[str, Any]:
         """A run's report.json."""
         path = self.folder / "reports" / run_id / "report.json"
         return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+class Collector:
+    """An OTLP collector that only notes what paths are posted to."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        paths = self.paths
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                paths.append(self.path)
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *arguments: object) -> None:
+                """Quiet."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.homes import Home
+from tests.agent.homes import Collector, Home
 
 QUESTION = "NPL ratio by segment"
 
@@ -158,3 +158,56 @@ def test_answer_as_json(shared: Home) -> None:
     assert answer["sql"].startswith("SELECT")
     assert "NPL ratio" in answer["understood"]
     assert json.dumps(answer["rows"]) == json.dumps(shared.json("ask", QUESTION)["rows"])
+
+
+def test_own_tables_stand_beside_the_sample(home: Home) -> None:
+    """A loaded CSV can be asked at once, with its units, and the sample is still there."""
+    file = home.folder / "trades.csv"
+    file.write_text("trader,Notional [USD]\nAna,10\nBo,5\nAna,2.5\n", encoding="utf-8")
+    home.run("warehouse", "load", str(file))
+    answer = home.json("ask", "total trades notional by trader")
+    tables = {t["name"]: t["origin"] for t in home.json("warehouse", "show")["tables"]}
+
+    assert ("USD", ["Ana", "Bo"]) == (
+        answer["columns"][1]["unit"],
+        [row["trader"] for row in answer["rows"]],
+    )
+    assert ("user", "sample") == (tables["trades"], tables["fx_rates"])
+
+
+def test_unreadable_file_changes_nothing(home: Home) -> None:
+    """A file that is not what its name says is refused, and the warehouse stays as it was."""
+    file = home.folder / "x.parquet"
+    file.write_bytes(b"garbage")
+    before = home.json("warehouse", "show")["snapshot"]
+    done = home.run("warehouse", "load", str(file))
+
+    assert (2, True) == (done.returncode, "A410" in done.stderr)
+    assert before == home.json("warehouse", "show")["snapshot"]
+
+
+def test_interrupt_leaves_a_resumable_run(home: Home) -> None:
+    """Ctrl-C ends with 130, says how to go on, and the run does go on."""
+    stopped = home.interrupt_when(
+        "retrieve", "report", "--no-input", "--format", "json", "--run-id", "q10"
+    )
+    resumed = home.json("run", "resume", "q10")
+
+    assert 130 == stopped.returncode
+    assert "run resume q10" in stopped.stderr
+    assert "waiting" == resumed["status"]
+
+
+def test_spans_reach_a_collector(shared: Home) -> None:
+    """With the standard variable set, spans are sent to the collector over HTTP."""
+    with Collector() as collector:
+        shared.run(
+            "report",
+            QUESTION,
+            "--no-input",
+            "--format",
+            "json",
+            OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+        )
+
+    assert {"/v1/traces"} == set(collector.paths)
