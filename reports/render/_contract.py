@@ -19,7 +19,7 @@ from services.evidence import Frozen, Plain
 SCHEMA_ID = "https://assay.example/schemas/report-1.json"
 
 DecimalText = Annotated[str, Field(pattern=r"^-?\d+(\.\d+)?$")]
-Unit = Annotated[str, Field(pattern=r"^([A-Z]{3}|ratio|pp|bp|count|days|years|)$")]
+Unit = Annotated[str, Field(pattern=r"^([A-Z]{3}|ratio|pp|bp|count|days|years)$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -43,22 +43,17 @@ class Statement(Frozen):
     """How many rows it gave."""
 
 
-class JsonFigure(Frozen):
-    """One number or text of the report. Its id is the same in every run."""
+class Verified(Frozen):
+    """What the report says at one place, and the way back to the warehouse."""
 
     id: str
+    """The same in every run."""
     label: str
-    value: DecimalText | None
-    """The value, unrounded and unscaled; null for a text, and where not available: see `reason`."""
-    text: str | None
-    unit: Unit
     display: str
     method: str
     parameters: dict[str, str]
     as_of: date
     verified: bool
-    reason: str
-    """Why there is no number."""
     kind: str
     cells: tuple[str, ...]
     """`evidence/row/column` of each cell it was recomputed from."""
@@ -66,6 +61,23 @@ class JsonFigure(Frozen):
     """The SQL statements it rests on, directly or through computations."""
     computations: tuple[str, ...]
     """Ids of the computations between the figure and its statements."""
+
+
+class JsonFigure(Verified):
+    """One number of the report."""
+
+    value: DecimalText | None
+    """The value, unrounded and unscaled; null where it is not available: see `reason`."""
+    unit: Unit
+    """A number without a dimension, such as a p-value, is a ratio."""
+    reason: str
+    """Why there is no number."""
+
+
+class JsonText(Verified):
+    """One text that was read from the warehouse: a name, an owner, a verdict."""
+
+    text: str
 
 
 class Record(Frozen):
@@ -105,6 +117,8 @@ class JsonFinding(Frozen):
     action: str
     claims: tuple[str, ...]
     """Ids of the figures it rests on."""
+    texts: tuple[str, ...]
+    """Ids of the texts it names."""
     prose_runs: Sentence
     action_runs: Sentence
     author: str
@@ -240,6 +254,7 @@ class ReportJson(Frozen):
     sections: tuple[JsonSection, ...]
     methods: tuple[JsonMethod, ...]
     figures: tuple[JsonFigure, ...]
+    texts: tuple[JsonText, ...]
     evidence: tuple[Record, ...]
     attestation: JsonAttestation | None
     audit: JsonAudit

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any
 
 from reports.document import (
     EvidenceRecord,
@@ -22,8 +22,6 @@ from reports.render._view import View, plain_text
 from services.analysis.findings import Author, Authorship
 
 __all__ = ["json_bytes", "published_schema", "schema_bytes"]
-
-_TEXT: Final = "The figure is a text."
 
 
 def json_bytes(report: Report) -> bytes:
@@ -60,7 +58,8 @@ def report_document(report: Report) -> contract.ReportJson:
             contract.JsonMethod(name=method.name, text=plain_text(method.text))
             for method in content.methods
         ),
-        figures=tuple(_figure(view, figure) for figure in content.figures),
+        figures=tuple(_figure(view, f) for f in content.figures if f.text is None),
+        texts=tuple(_text(view, f) for f in content.figures if f.text is not None),
         evidence=tuple(_record(record) for record in content.evidence),
         attestation=contract.JsonAttestation(**attestation.model_dump()) if attestation else None,
         audit=contract.JsonAudit(
@@ -125,7 +124,7 @@ def _section(view: View, section: Section) -> contract.JsonSection:
         synthetic=section.synthetic,
         historical=section.historical,
         skipped=section.skipped,
-        findings=tuple(_finding(found) for found in section.findings),
+        findings=tuple(_finding(view, found) for found in section.findings),
         tables=tuple(_table(view, table) for table in section.tables),
         charts=tuple(
             contract.JsonChart(
@@ -143,7 +142,8 @@ def _section(view: View, section: Section) -> contract.JsonSection:
     )
 
 
-def _finding(found: RenderedFinding) -> contract.JsonFinding:
+def _finding(view: View, found: RenderedFinding) -> contract.JsonFinding:
+    texts = tuple(name for name in found.claims if view.figures[name].text is not None)
     return contract.JsonFinding(
         id=found.id,
         kind=found.kind,
@@ -151,7 +151,8 @@ def _finding(found: RenderedFinding) -> contract.JsonFinding:
         subject=found.subject,
         prose=plain_text(found.prose),
         action=plain_text(found.action),
-        claims=found.claims,
+        claims=tuple(name for name in found.claims if name not in texts),
+        texts=texts,
         prose_runs=_runs(found.prose),
         action_runs=_runs(found.action),
         author=_author(found.author),
@@ -189,14 +190,39 @@ def _table(view: View, table: RenderedTable) -> contract.JsonTable:
 def _figure(view: View, figure: Figure) -> contract.JsonFigure:
     return contract.JsonFigure(
         value=None if figure.value is None else _decimal(figure.value),
-        reason=figure.reason or (_TEXT if figure.text is not None else ""),
-        evidence=tuple(
-            contract.Statement(id=record.id, sql=record.sql, digest=record.digest, rows=record.rows)
-            for record in view.statements(figure.evidence)
-        ),
-        computations=tuple(record.id for record in view.computations(figure.evidence)),
-        **figure.model_dump(exclude={"value", "reason", "short", "evidence"}),
+        unit=figure.unit or "ratio",
+        reason=figure.reason,
+        **_verified(view, figure),
     )
+
+
+def _text(view: View, figure: Figure) -> contract.JsonText:
+    return contract.JsonText(text=figure.text or "", **_verified(view, figure))
+
+
+def _verified(view: View, figure: Figure) -> dict[str, Any]:
+    """What a number and a text have in common."""
+    statements = view.statements(figure.evidence)
+    return {
+        "evidence": tuple(
+            contract.Statement(id=record.id, sql=record.sql, digest=record.digest, rows=record.rows)
+            for record in statements
+        ),
+        "computations": tuple(record.id for record in view.computations(figure.evidence)),
+        **figure.model_dump(
+            include={
+                "id",
+                "label",
+                "display",
+                "method",
+                "parameters",
+                "as_of",
+                "verified",
+                "kind",
+                "cells",
+            }
+        ),
+    }
 
 
 def _record(record: EvidenceRecord) -> contract.Record:

@@ -44,9 +44,19 @@ def test_values_are_exact_decimal_strings(document, report) -> None:
     shown = {figure["id"]: figure for figure in document["figures"]}
 
     for figure in report.content.figures:
-        value = shown[figure.id]["value"]
-        assert figure.value == (None if value is None else Decimal(value))
-        assert value is not None or shown[figure.id]["reason"]
+        if figure.text is None:
+            value = shown[figure.id]["value"]
+            assert figure.value == (None if value is None else Decimal(value))
+            assert value is not None or shown[figure.id]["reason"]
+
+
+def test_texts_stand_apart_from_numbers(document, report) -> None:
+    """A name or a verdict is a text with its own evidence; every figure is a number with a unit."""
+    texts = {text["id"]: text["text"] for text in document["texts"]}
+
+    assert {f.id: f.text for f in report.content.figures if f.text is not None} == texts
+    assert texts
+    assert all(figure["unit"] for figure in document["figures"])
 
 
 def test_a_figure_on_a_computation_lists_the_statements_beneath(document, report) -> None:
@@ -69,10 +79,10 @@ def test_a_figure_on_a_computation_lists_the_statements_beneath(document, report
 
 def test_findings_name_figures_that_exist(document) -> None:
     """Each claim of a finding is in the register."""
-    known = {figure["id"] for figure in document["figures"]}
-    named = {c for s in document["sections"] for f in s["findings"] for c in f["claims"]}
-
-    assert named <= known
+    findings = [f for section in document["sections"] for f in section["findings"]]
+    for names, kept in (("claims", "figures"), ("texts", "texts")):
+        known = {entry["id"] for entry in document[kept]}
+        assert {name for found in findings for name in found[names]} <= known
 
 
 def test_attestation_binds_the_digest() -> None:
