@@ -15,7 +15,7 @@ from ._periods import Period
 from ._understanding import Comparison
 
 
-class NotUnderstood(Exception):  # noqa: N818 (a signal inside this package, not an error)
+class NotUnderstood(Exception):
     """A question cannot be read; holds the sentence that says why, and what to ask instead."""
 
     def __init__(
