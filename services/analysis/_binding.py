@@ -13,11 +13,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from services.analysis._slots import Slot, slots_of
-from services.analysis.claims import Claim, ComparisonClaim, Outcome, ValueClaim, cells_of
-from services.analysis.prose import Problem
+from services.analysis.claims import (
+    AbsenceClaim,
+    Claim,
+    ComparisonClaim,
+    Outcome,
+    ShareClaim,
+    TrendClaim,
+    ValueClaim,
+)
 from services.evidence import Cell
 
-_SENTENCE_END = re.compile(r"(?<=[.!?;])\s+")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+_CLAUSE_END = re.compile(r"[,;:(]\s")
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _TRIVIAL = frozenset(
     [
@@ -45,6 +53,8 @@ _TRIVIAL = frozenset(
     ]
 )
 
+_COUNTED = frozenset({"count", "days", "years"})
+"""Units of figures whose name stands behind them: `four accounts`."""
 _RELATIVE = frozenset({"which", "that", "whose"})
 
 
@@ -52,44 +62,56 @@ class Binding:
     """The claims of one finding, as the words of their labels tell them apart."""
 
     def __init__(
-        self, named: Iterable[str], claims: Mapping[str, Claim], outcomes: Mapping[str, Outcome]
+        self, draft: str, claims: Mapping[str, Claim], outcomes: Mapping[str, Outcome]
     ) -> None:
-        self._claims = {name: claims[name] for name in named}
+        slots = slots_of(draft)
+        self._claims = {slot.claim: claims[slot.claim] for slot in slots}
+        self._shown = {name: outcomes[name].display for name in self._claims}
         self._texts = {name for name in self._claims if outcomes[name].text is not None}
-        self._by_cell = {
-            claim.cell: claim for claim in claims.values() if isinstance(claim, ValueClaim)
-        }
+        self._by_cell = {c.cell: c for c in claims.values() if isinstance(c, ValueClaim)}
+        printed = dict.fromkeys(slot.claim for slot in slots if _prints(slot))
+        self._figures = [name for name in printed if name not in self._texts]
+        self._names = [name for name in printed if name in self._texts]
 
     @property
     def is_clear(self) -> bool:
-        """Whether labels tell all figures apart, and no two names are called the same."""
-        known = [frozenset(self._own[name]) for name in self._printed]
-        return len(set(known)) == len(known)
+        """Whether labels tell all figures apart, and all names."""
+        return all(
+            len({self._own[name] for name in names}) == len(names)
+            for names in (self._figures, self._names)
+        )
 
-    def problems(self, text: str, where: str) -> tuple[Problem, ...]:
-        """Where *text*, which passes `check_prose`, may call something by another's name."""
+    def problems(self, text: str, before: Sequence[str]) -> list[str]:
+        """
+        Where *text*, which passes `check_prose`, may call something by another's name.
+
+        *before* are the sentences that stand before it: what they begin with is what `it` means.
+        """
         found: dict[str, None] = {}
         opening: Slot | None = None
+        for sentence in before:
+            opening = _first_printing(sentence) or opening
         for sentence in _SENTENCE_END.split(text):
             found |= dict.fromkeys(self._sentence(sentence, opening))
-            printing = [slot for slot in slots_of(sentence) if _prints(slot)]
-            opening = printing[0] if printing else opening
-        return tuple(Problem(code="prose.binding", where=where, message=m) for m in found)
+            opening = _first_printing(sentence) or opening
+        return list(found)
 
-    @cached_property
-    def _printed(self) -> tuple[str, ...]:
-        """Claims that print something of their own; a comparison prints its cell's value again."""
-        return tuple(
-            name
-            for name, claim in self._claims.items()
-            if not (isinstance(claim, ComparisonClaim) and claim.cell in self._by_cell)
-        )
+    def lost(self, draft: str, text: str) -> list[str]:
+        """Words of the names of figures that *draft* says and *text* does not."""
+        before, after = self._said(draft), self._said(text)
+        own = (self._own[s.claim] for s in slots_of(draft) if s.claim not in self._texts)
+        return sorted(before & frozenset[str]().union(*own) - after)
+
+    def agree(self, one: str, other: str) -> bool:
+        """Whether two claims are one figure."""
+        return one == other or self._same(one, other)
 
     @cached_property
     def _own(self) -> dict[str, frozenset[str]]:
         return {name: self._words_of(claim) for name, claim in self._claims.items()}
 
     def _words_of(self, claim: Claim) -> frozenset[str]:
+        """The words of a label; a comparison goes by the name of what is compared."""
         if not isinstance(claim, ComparisonClaim):
             return _label_words(claim.label)
         value, bound = self._by_cell.get(claim.cell), self._by_cell.get(claim.threshold)
@@ -97,23 +119,30 @@ class Binding:
             return _label_words(value.label)
         return _label_words(claim.label) - (_label_words(bound.label) if bound else frozenset())
 
-    def _foreign(self, name: str) -> frozenset[str]:
-        """Words that only other figures of the finding go by."""
-        others = frozenset[str]().union(*(self._own[other] for other in self._printed))
-        return others - self._own[name]
+    @cached_property
+    def _bounds(self) -> frozenset[str]:
+        """Words that only thresholds go by, such as `limit`."""
+        cells = {c.threshold for c in self._claims.values() if isinstance(c, ComparisonClaim)}
+        is_bound = {name: bool(cells & set(self._value_cells(name))) for name in self._figures}
+        words = frozenset[str]().union(*(self._own[n] for n in is_bound if is_bound[n]))
+        return words - frozenset[str]().union(*(self._own[n] for n in is_bound if not is_bound[n]))
 
     def _sentence(self, sentence: str, opening: Slot | None) -> Iterator[str]:
         start = 0
         # What the next word may be said of: the last figure, and the measures compared so far.
         last = [opening] if opening else []
         for slot in slots_of(sentence):
-            said = self._said(sentence[start : slot.start])
+            before = sentence[start : slot.start]
             if _prints(slot):
-                yield from self._figure(slot, said, sentence[start : slot.start])
+                after = sentence[slot.end :].partition("{")[0]
+                known = [s for s in last if s is not opening]
+                yield from self._printing(slot, before, after, known)
                 start = slot.end
                 last = [slot, *(s for s in last if s.word)]
+            elif slot.name == "since":
+                yield from self._since(slot, sentence)
             elif slot.word:
-                yield from self._word(slot, said, last)
+                yield from self._word(slot, before, last)
                 if self._is_comparison(slot.claim):
                     yield from self._comparison(slot, sentence[: slot.start])
                     last = [*last, slot]
@@ -125,43 +154,59 @@ class Binding:
             text = f"{text[: slot.start]} {label} {text[slot.end :]}"
         return frozenset(map(_form, _WORD.findall(text)))
 
-    def _figure(self, slot: Slot, said: frozenset[str], before: str) -> Iterator[str]:
-        """What stands before a figure must be words of its name, and of no other's."""
-        name, own = slot.claim, self._own[slot.claim]
+    def _named(self, pieces: Iterable[str], among: Sequence[str]) -> list[str]:
+        """Those *among* that the first of *pieces* that names any names best."""
+        for piece in pieces:
+            said = self._said(piece)
+            hits = {name: len(said & self._own[name]) for name in among}
+            scores = {n: (hits[n] / len(self._own[n]), hits[n]) for n in among if hits[n]}
+            if scores:
+                return [name for name in among if scores.get(name) == max(scores.values())]
+        return []
+
+    def _printing(self, slot: Slot, before: str, after: str, last: Sequence[Slot]) -> Iterator[str]:
+        """
+        What stands before a figure or a name must be words of its own name.
+
+        They may follow a count (`four accounts`), and the figure that a sentence begins with.
+        """
+        name = slot.claim
         if name in self._texts:
-            if len(self._texts) > 1 and not said & own:
+            if len(self._names) > 1 and name not in self._named(_nearest(before), self._names):
                 yield self._call(name)
-            return
-        if wrong := sorted(said & self._foreign(name)):
-            yield f"'{wrong[0]}' before {{{name}}} is what another figure is called"
+        elif self._said(before) & self._bounds - self._own[name]:
+            yield f"before '{self._shown[name]}' stands the name of another figure"
         elif not any(s.claim == name and (s.word or s.name == "label") for s in slots_of(before)):
-            others = (self._own[other] for other in self._printed if other != name)
-            if not said & own or any(own - other and not said & (own - other) for other in others):
+            figures = list(dict.fromkeys([*self._figures, name]))
+            named = self._named(_nearest(before), figures)
+            is_first = not last and not named
+            if is_first or (not named and self._claims[name].unit in _COUNTED):
+                named = self._named(_CLAUSE_END.split(after), figures)
+            is_value = isinstance(self._claims[name], (ValueClaim, ComparisonClaim))
+            follows = is_value and bool(last) and self._same(last[0].claim, name)
+            if name not in named and (named or not follows):
                 yield self._call(name)
 
     def _call(self, name: str) -> str:
-        return f"say what {{{name}}} is right before it: {{{name}@label}}"
+        label = self._claims[name].label
+        return f"put right before '{self._shown[name]}' what it is: {label}"
 
-    def _word(self, slot: Slot, said: frozenset[str], subjects: Sequence[Slot]) -> Iterator[str]:
+    def _word(self, slot: Slot, before: str, subjects: Sequence[Slot]) -> Iterator[str]:
         """A checked word belongs to what was named before it; after `which`, to the very last."""
         name = slot.claim
-        if said & _RELATIVE:
+        if self._said(before) & _RELATIVE:
             subjects = subjects[:1]
-        if said & self._foreign(name):
-            yield f"'{slot.word}' is said of {self._claims[name].label}, and another is named"
-        elif (
-            subjects
-            and not said & self._own[name]
-            and not any(self._same(subject.claim, name) for subject in subjects)
-        ):
+        named = self._named(_nearest(before), self._figures)
+        candidates = named or [subject.claim for subject in subjects]
+        if candidates and not any(self._same(candidate, name) for candidate in candidates):
             yield f"'{slot.word}' is said of {self._claims[name].label}; name it before the word"
 
     def _same(self, one: str, other: str) -> bool:
-        """Whether two claims are of the same cell; a name, of the same row."""
-        cells, others = cells_of(self._claims[one]), cells_of(self._claims[other])
-        if one in self._texts:
-            return bool({_row(cell) for cell in cells} & {_row(cell) for cell in others})
-        return bool(set(cells) & set(others))
+        """Whether two claims are about the same cell; a name, about the same row."""
+        about, others = _about(self._claims[one]), _about(self._claims[other])
+        if about is None or others is None:
+            return False
+        return _row(about) == _row(others) if one in self._texts else about == others
 
     def _comparison(self, slot: Slot, before: str) -> Iterator[str]:
         """The measure comes before the word, what it is measured against comes after."""
@@ -175,6 +220,17 @@ class Binding:
         if claim.threshold in cited or self._said(clause) & words:
             yield f"name the measure before '{slot.word}', and what it is measured against after it"
 
+    def _since(self, slot: Slot, sentence: str) -> Iterator[str]:
+        """An earlier date belongs to a change: nothing is said to be so since then."""
+        clauses = re.split(r"[,;]\s|\sand\s", sentence)
+        clause = next(c for c in clauses if f"{{{slot.claim}@since}}" in c)
+        for other in slots_of(clause):
+            is_said = bool(other.word) or _prints(other)
+            comparing = self._is_comparison(other.claim) and bool(other.word)
+            if is_said and (comparing or not self._same(other.claim, slot.claim)):
+                yield "put the earlier date beside the change alone"
+                return
+
     def _is_comparison(self, name: str) -> bool:
         return isinstance(self._claims[name], ComparisonClaim)
 
@@ -183,8 +239,32 @@ class Binding:
         return (claim.cell,) if isinstance(claim, ValueClaim) else ()
 
 
+def _nearest(before: str) -> Iterator[str]:
+    """The last clause of *before*, then what reaches further and further back."""
+    pieces = _CLAUSE_END.split(before)
+    for first in range(len(pieces) - 1, -1, -1):
+        yield ", ".join(pieces[first:])
+
+
+def _first_printing(sentence: str) -> Slot | None:
+    return next((slot for slot in slots_of(sentence) if _prints(slot)), None)
+
+
 def _prints(slot: Slot) -> bool:
     return not slot.word and slot.name in {"", "size"}
+
+
+def _about(claim: Claim) -> Cell | None:
+    """The cell that a claim says something of."""
+    match claim:
+        case TrendClaim():
+            return claim.cells[-1]
+        case ShareClaim():
+            return claim.part[0] if len(claim.part) == 1 else None
+        case AbsenceClaim():
+            return None
+        case _:
+            return claim.cell
 
 
 def _row(cell: Cell) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""One finding as a narrator sees it: short names for its claims, and what it may say of them."""
+"""One finding as a narrator sees it, and what a sentence needs to take another's place."""
 
 from __future__ import annotations
 
@@ -7,145 +7,177 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Final
 
+from services.analysis import _lexicon as lexicon
 from services.analysis._binding import Binding
-from services.analysis._mending import mended
-from services.analysis._slots import Slot, rename_slots, slots_of
+from services.analysis._mending import slotted
+from services.analysis._slots import Slot, slots_of
 from services.analysis._words import word_holds, words_for
-from services.analysis.claims import AbsenceClaim, Claim, ComparisonClaim, Outcome
+from services.analysis.claims import Claim, ComparisonClaim, Outcome
 from services.analysis.findings import Finding
-from services.analysis.prose import Problem, check_prose, render_prose
+from services.analysis.prose import check_prose, render_prose
 
-_MOST_WORDS: Final = 4
-_UNFOUNDED: Final = re.compile(
-    r"\b(?:because|since then|due to|owing to|thanks to|caus(?:e[ds]?|ing)|driv(?:en|es?|ing)|drove"
-    r"|reflect(?:s|ed|ing)?|attribut\w+|result(?:s|ed|ing)? (?:from|in)|led to|leads? to|follow(?:s|ed|ing)"
-    r"|suggest\w*|impl(?:y|ies|ied)|mean(?:s|t|ing)|signal(?:s|led|ling)?|indicat\w+|show(?:s|ed|n|ing)? that"
-    r"|will|shall|must|should|ought|may|might|could|would|likely|probabl[ey]|forecast\w*|future"
-    r"|recommend\w*|advis\w+|need(?:s|ed)? to|requir(?:e[ds]?|ing)|urgent\w*|immediate\w*|action"
-    r"|serious\w*|sever\w+|alarm\w*|worr(?:y\w*|ied)|concern\w*|critical\w*|dangerous\w*|danger"
-    r"|safe\w*|sound\w*|health\w*|comfortabl\w+|adequa\w+|robust\w*|resilien\w+|significant\w*"
-    r"|substantial\w*|material\w*|notabl[ey]|sharp\w*|dramatic\w*|considerabl[ey]|slight\w*"
-    r"|marginal\w*|strong\w*|weak\w*|consistent\w*|still|again|remain(?:s|ed|ing)?|continu\w+)\b",
+_SLOT: Final = re.compile(r"\{[^{}]*\}(?:['\u2019]s\b)?")
+_SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+")
+_WORD: Final = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
+_PLAIN: Final = re.compile(
+    r"a|an|the|this|that|these|those|it|its|they|their|them|which|whose|who|each|every|all|other|own"
+    r"|and|or|but|while|whereas|although|though|so|as|than|both|either|with|without|within|by|of|on|in"
+    r"|at|to|from|for|into|onto|over|under|between|among|across|against|beside|besides|alongside|per"
+    r"|via|about|is|are|was|were|be|been|being|has|have|had|do|does|did|stand|stands|stood|standing"
+    r"|amount|amounts|amounted|amounting|come|comes|came|reach|make|makes|made|making|take|takes|took"
+    r"|hold|holds|held|holding|account|accounts|accounted|accounting|represent|represents|represented"
+    r"|representing|equal|measure|measures|measured|figure|figures|level|levels|value|values|reading"
+    r"|report|reports|reported|date|period|quarter-end|previous|earlier|prior|compared|comparison"
+    r"|respective|respectively|also|too|here|there|where|when|since|until|after|before|during|namely"
+    r"|overall|set|put|seen|found|recorded|shown|given|based|belong|belongs|part|out|way|case|side|turn",
     re.IGNORECASE,
 )
-"""Causes, forecasts, advice and judgements: no claim carries them, so no model may add them."""
+"""Words that say nothing by themselves; besides them only those of the finding may be used."""
+
+
+_REASONS: Final = {
+    "prose.digit": "copy every figure and date exactly as it is printed, and write no other",
+    "prose.number_word": "write no number in words",
+    "prose.date": "copy every date exactly as it is printed, and write no other",
+    "prose.direction": "compare only with the true words",
+    "prose.slot": "use no braces",
+}
+"""What a model is told of a problem, where the checker's own words are about slots."""
 
 
 class Narration:
-    """A finding with aliases `c1`, `c2`, ... for the claims that its prose cites."""
+    """The sentences of one finding, each of which a model may word anew."""
 
     def __init__(
         self, finding: Finding, claims: Mapping[str, Claim], outcomes: Mapping[str, Outcome]
     ) -> None:
         self.finding = finding
-        named = tuple(dict.fromkeys(slot.claim for slot in slots_of(finding.prose)))
-        self._ids = {f"c{number}": name for number, name in enumerate(named, start=1)}
-        self._aliases = {name: alias for alias, name in self._ids.items()}
-        self._claims = {alias: claims[name] for alias, name in self._ids.items()}
-        self._outcomes = {alias: outcomes[name] for alias, name in self._ids.items()}
-        self._binding = Binding(named, claims, outcomes)
-        self._known = (claims, outcomes)
-        self.draft = rename_slots(finding.prose, self._aliases.__getitem__)
-        self._drafted = slots_of(self.draft)
+        self.sentences = _SENTENCE_END.split(finding.prose)
+        self._names = tuple(dict.fromkeys(slot.claim for slot in slots_of(finding.prose)))
+        self._claims = {name: claims[name] for name in self._names}
+        self._outcomes = {name: outcomes[name] for name in self._names}
+        self._binding = Binding(finding.prose, claims, outcomes)
 
     @property
-    def is_safe(self) -> bool:
-        """Whether the checks could tell a wrong sentence of this finding from a right one."""
-        return self._binding.is_clear
+    def prose(self) -> str:
+        return " ".join(self.sentences)
 
-    @property
-    def required(self) -> tuple[str, ...]:
+    def is_open(self, index: int) -> bool:
         """
-        Slots that a sentence may not leave out.
+        Whether the checks can tell a wrong wording of sentence *index* from a right one.
 
-        The words of its comparisons, the names it is about, what is missing, and the dates: without
-        them a breach, a counterparty or a year could be lost.
+        They can where labels tell its figures apart, and where they have nothing against the
+        sentence as it is, once its slots are bound again from what it prints.
         """
-        return tuple(dict.fromkeys(_written(slot) for slot in self._drafted if self._binds(slot)))
+        if not self._binding.is_clear:
+            return False
+        return not self.problems(index, self.bound(index, self._prints(self.sentences[index])))
 
-    def described(self) -> str:
-        """The finding for a prompt: its draft, its slots, and those that it has to keep."""
-        finding = self.finding
-        lines = [
-            f"Subject: {finding.subject}",
-            f"Draft: {self.draft}",
-            f"It prints: {self._prints(self.draft)}",
-        ]
-        lines += ["Slots:", *map(self._slots, self._claims)]
-        return "\n".join([*lines, f"Keep all of: {' '.join(self.required) or 'none'}"])
-
-    def mended(self, text: str) -> str:
-        """*text* with what is plainly meant put right: a figure or a word that has one slot."""
-        printed = {self._prints(_written(slot)): _written(slot) for slot in self._drafted}
-        return mended(text, printed, self._words)
-
-    def problems(self, text: str) -> tuple[Problem, ...]:
-        """What keeps *text* from taking the place of the draft."""
-        found = check_prose(text, self._claims, self._outcomes)
-        if found:
-            return found
-        said = {_written(slot) for slot in slots_of(text)}
-        found = tuple(
-            _problem("prose.missing", f"keep the slot {slot}")
-            for slot in self.required
-            if slot not in said and not self._reworded(slot, text)
+    def described(self, index: int) -> str:
+        """A sentence for a prompt, with what stands before it and the words that are true of it."""
+        draft = self.sentences[index]
+        compared = dict.fromkeys(slot.claim for slot in slots_of(draft) if slot.word)
+        words = dict.fromkeys(word for name in compared for word in self._true_words(name))
+        return (
+            f"Before it: {self._prints(' '.join(self.sentences[:index])) or 'nothing'}\n"
+            f"True words: {', '.join(words) or 'none'}\n"
+            f"Sentence: {self._prints(draft)}"
         )
-        drafted = self._prints(self.draft).lower()
-        for word in dict.fromkeys(match.group().lower() for match in _UNFOUNDED.finditer(text)):
-            if word not in drafted:
-                found += (_problem("prose.unfounded", f"'{word}' says what no figure says"),)
-        return found or self._binding.problems(self.restored(text), "prose")
 
-    def restored(self, text: str) -> str:
-        """*text* with the ids of the claims in place of the aliases."""
-        return rename_slots(text, self._ids.__getitem__)
+    def bound(self, index: int, text: str) -> str:
+        """*text* with a slot for each figure, name, date and word that it copies from a claim."""
+        printed: dict[str, dict[str, None]] = {}
+        drafted = map(_written, slots_of(self.sentences[index]))
+        others = map(_written, slots_of(self.finding.prose))
+        for slot in (*drafted, *others, *(f"{{{name}}}" for name in self._names)):
+            if not slots_of(slot)[0].word and not slot.endswith("@label}"):
+                printed.setdefault(self._prints(slot), {})[slot] = None
+        slots = {said: tuple(found) for said, found in printed.items()}
+        return slotted(text, slots, self._words(self.sentences[index]))
+
+    def is_draft(self, index: int, text: str) -> bool:
+        """Whether *text* reads like the sentence as it is."""
+        return self._prints(text) == self._prints(self.sentences[index])
+
+    def problems(self, index: int, text: str) -> tuple[str, ...]:
+        """Why *text* may not take the place of sentence *index*, said so that it can be repaired."""
+        if found := check_prose(text, self._claims, self._outcomes):
+            return tuple(dict.fromkeys(_REASONS.get(p.code, p.message) for p in found))
+        wanted = filter(self._binds, slots_of(self.sentences[index]))
+        lost = [self._prints(_written(slot)) for slot in wanted if not self._keeps(text, slot)]
+        lost += self._binding.lost(self.sentences[index], text)
+        kept = [f"keep '{said}'" for said in dict.fromkeys(lost)]
+        new = [f"'{word}' is not said by the finding" for word in self._new_words(text)]
+        if not kept and not new:
+            new = self._misnamed(index, text)
+        return (*kept, *new)
+
+    def _misnamed(self, index: int, text: str) -> list[str]:
+        """What *text* calls by another's name, and what a sentence after it then does."""
+        before, after = self.sentences[:index], self.sentences[index + 1 :]
+        found = self._binding.problems(text, before)
+        for place, sentence in enumerate(after):
+            known = self._binding.problems(
+                sentence, [*before, self.sentences[index], *after[:place]]
+            )
+            now = self._binding.problems(sentence, [*before, text, *after[:place]])
+            found += [problem for problem in now if problem not in known]
+        return found
+
+    def _new_words(self, text: str) -> list[str]:
+        """Words of *text* that are neither plain nor the finding's: no claim carries them."""
+        bare = _WORD.findall(_SLOT.sub(" ", text))
+        return [
+            word
+            for word in dict.fromkeys(bare)
+            if not _PLAIN.fullmatch(word) and word.lower() not in self._vocabulary
+        ]
 
     @cached_property
-    def _words(self) -> Mapping[str, str]:
-        """The slot of each word that is true of exactly one claim."""
+    def _vocabulary(self) -> frozenset[str]:
+        """Words of the draft as printed, the subject and the labels, in singular and plural."""
+        labels = (claim.label for claim in self._claims.values())
+        printed = self._prints(self.finding.prose)
+        words = set(_WORD.findall(" ".join((printed, self.finding.subject, *labels)).lower()))
+        return frozenset(words | {f"{w}s" for w in words} | {w.removesuffix("s") for w in words})
+
+    def _words(self, draft: str) -> Mapping[str, str]:
+        """The slot of each word of direction that is true of exactly one claim compared in *draft*."""
         slots: dict[str, list[str]] = {}
-        for alias, claim in self._claims.items():
-            for word in words_for(claim):
-                if word_holds(word, claim, self._outcomes[alias]):
-                    slots.setdefault(word, []).append(f"{{{alias}:{word}}}")
+        for name in dict.fromkeys(slot.claim for slot in slots_of(draft) if slot.word):
+            for word in self._true_words(name):
+                if lexicon.DIRECTION_WORDS.fullmatch(word):
+                    slots.setdefault(word, []).append(f"{{{name}:{word}}}")
         return {word: found[0] for word, found in slots.items() if len(found) == 1}
+
+    def _true_words(self, name: str) -> list[str]:
+        claim, outcome = self._claims[name], self._outcomes[name]
+        return [word for word in words_for(claim) if word_holds(word, claim, outcome)]
 
     def _prints(self, text: str) -> str:
         runs = render_prose(text, self._claims, self._outcomes)
         return "".join(run.text for run in runs)
 
     def _binds(self, slot: Slot) -> bool:
-        claim, outcome = self._claims[slot.claim], self._outcomes[slot.claim]
-        return (
-            (isinstance(claim, ComparisonClaim) and bool(slot.word))
-            or isinstance(claim, AbsenceClaim)
-            or (outcome.text is not None and not slot.name)
-            or slot.name in {"as_of", "since"}
-        )
+        """All that the draft prints is to be kept, and its comparisons: nothing may get lost."""
+        if slot.word:
+            return isinstance(self._claims[slot.claim], ComparisonClaim)
+        return slot.name not in {"label", "method"}
 
-    def _reworded(self, slot: str, text: str) -> bool:
-        """Whether *text* says the comparison of *slot* in another word that is true of it."""
-        alias = slots_of(slot)[0].claim
-        return isinstance(self._claims[alias], ComparisonClaim) and any(
-            said.word for said in slots_of(text) if said.claim == alias
-        )
+    def _keeps(self, text: str, wanted: Slot) -> bool:
+        """Whether *text* says what slot *wanted* says, of a comparison perhaps in another word."""
+        said = slots_of(text)
+        if wanted.word:
+            return any(slot.word for slot in said if slot.claim == wanted.claim)
+        return any(self._tells(slot, wanted) for slot in said if not slot.word)
 
-    def _slots(self, alias: str) -> str:
-        claim, outcome = self._claims[alias], self._outcomes[alias]
-        drafted = [slot for slot in self._drafted if slot.claim == alias]
-        words = [slot.word for slot in drafted if slot.word]
-        if words:
-            true = [word for word in words_for(claim) if word_holds(word, claim, outcome)]
-            words = list(dict.fromkeys([*words, *true]))[:_MOST_WORDS]
-        names = {slot.name for slot in drafted if slot.name} | {"label"}
-        forms = [f"{{{alias}@{name}}}" for name in sorted(names)]
-        forms += [f"{{{alias}:{word}}}" for word in words]
-        return f"{{{alias}}} prints {outcome.display}: {claim.label}. Also {' '.join(forms)}"
+    def _tells(self, slot: Slot, wanted: Slot) -> bool:
+        if slot.claim == wanted.claim and wanted.name == "size":
+            return True
+        is_same = bool(wanted.name) or self._binding.agree(slot.claim, wanted.claim)
+        return is_same and self._prints(_written(slot)) == self._prints(_written(wanted))
 
 
 def _written(slot: Slot) -> str:
-    return f"{{{slot.claim}{f':{slot.word}' if slot.word else ''}{f'@{slot.name}' if slot.name else ''}}}"
-
-
-def _problem(code: str, message: str) -> Problem:
-    return Problem(code=code, where="prose", message=message)
+    ending = f":{slot.word}" if slot.word else f"@{slot.name}" if slot.name else ""
+    return f"{{{slot.claim}{ending}}}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -18,7 +18,7 @@ from services.analysis.findings import SectionAnalysis
 from services.analysis.prose import check_label
 from services.evidence import Cell, Column, ComputationSource, Scalar
 
-_MOST_TABLES: Final = 6
+_MOST_TABLES: Final = 4
 _MOST_ROWS: Final = 12
 _MOST_COLUMNS: Final = 5
 _MOST_KEYS: Final = 4
@@ -104,22 +104,38 @@ def _table(
     measures = [c for c in table.columns if _is_measure(c)][:_MOST_COLUMNS]
     keys = [c for c in table.columns if c.name in table.key][:_MOST_KEYS]
     rows = _rows(exhibit)
-    cells: dict[str, Offered] = {}
     lines = [
         f"{name} {title} ({len(rows)} of {len(table)} rows)",
         " | ".join(["line", *(column.name for column in keys), *map(_head, measures)]),
     ]
+    cells: dict[str, Offered] = {}
     for line, row in enumerate(rows, start=1):
         for column in measures:
-            value = number(table.value(row, column.name))
-            label = labels.get(exhibit.cell(row, column.name)) or _label(exhibit, row, column)
-            if value is not None and label:
-                offered = Offered(exhibit, row, column.name, label, value)
+            offered = _offered(exhibit, row, column, labels)
+            if offered is not None:
                 cells[f"{name}.{line}.{column.name}"] = offered
         shown = [_told(table.value(row, column.name)) for column in keys]
         shown += [_shown(table.value(row, column.name), column) for column in measures]
         lines.append(" | ".join([str(line), *shown]))
-    return "\n".join(lines), cells
+    return "\n".join(lines), _unambiguous(cells)
+
+
+def _offered(
+    exhibit: Exhibit, row: str, column: Column, labels: Mapping[Cell, str]
+) -> Offered | None:
+    """The cell with a label that says whose it is; none without a number or such a label."""
+    value = number(exhibit.table.value(row, column.name))
+    names = _names(exhibit, row)
+    said = labels.get(exhibit.cell(row, column.name), "")
+    is_full = bool(said) and all(name.lower() in said.lower() for name in names)
+    label = said if is_full else _label(column, names)
+    return Offered(exhibit, row, column.name, label, value) if label and value is not None else None
+
+
+def _unambiguous(cells: Mapping[str, Offered]) -> dict[str, Offered]:
+    """Those of *cells* whose label no other of the same date has."""
+    counted = Counter((offered.label, offered.day) for offered in cells.values())
+    return {n: offered for n, offered in cells.items() if counted[offered.label, offered.day] == 1}
 
 
 def _rows(exhibit: Exhibit) -> list[str]:
@@ -151,11 +167,17 @@ def _told(value: Scalar) -> str:
     return " ".join(str(value).split())[:_LONGEST_NAME]
 
 
-def _label(exhibit: Exhibit, row: str, column: Column) -> str:
-    """`Net exposure of EM FX, USD`; empty where the row's names could pass for figures."""
-    table = exhibit.table
+def _names(exhibit: Exhibit, row: str) -> list[str]:
+    """What a row is called, without dates."""
+    keys = [exhibit.table.value(row, key) for key in exhibit.table.key]
+    return [_told(key).replace("_", " ") for key in keys if not isinstance(key, date)]
+
+
+def _label(column: Column, names: Sequence[str]) -> str:
+    """`Net exposure of EM FX, USD`; empty where all that names the row could pass for figures."""
+    plain = [name for name in names if not check_label(name, where="label")]
+    if names and not plain:
+        return ""
     measure = (column.label or column.name.replace("_", " ")).strip()
-    keys = [table.value(row, key) for key in table.key]
-    names = [_told(key).replace("_", " ") for key in keys if not isinstance(key, date)]
-    label = f"{measure[:1].upper()}{measure[1:]}" + (f" of {', '.join(names)}" if names else "")
+    label = f"{measure[:1].upper()}{measure[1:]}" + (f" of {', '.join(plain)}" if plain else "")
     return "" if check_label(label, where="label") else label

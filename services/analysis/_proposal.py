@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -18,7 +19,7 @@ from services.analysis.formats import is_currency
 from services.analysis.prose import slots_of
 from services.evidence import MetricSource, Scalar
 
-CLAIM_KINDS: Final = ("change", "share", "highest", "lowest", "trend", "value")
+_KINDS: Final = ("change", "trend", "share", "highest", "lowest", "value")
 """Claims on one cell; `comparison` needs a second."""
 _LEAST_TREND: Final = 3
 _TOTALS: Final = frozenset({"total", "all", "sum", "overall"})
@@ -68,27 +69,33 @@ class Proposal:
         kind, cell = proposed["kind"], self.cells[proposed["cell"]]
         lead = self._value(f"{name}.value", cell)
         clauses = self._clauses.setdefault(lead, [])
+        if kind == "comparison":
+            clauses.append(self._comparison(name, cell, self.cells[proposed["other"]]))
+        elif kind != "value":
+            clauses.append(self.clause(kind, name, cell))
+        self._kinds.add(kind)
+
+    def clause(self, kind: str, name: str, cell: Offered) -> str:
+        """What a claim of *kind* on *cell* says; raises `ProposalRefused` where there is none."""
         match kind:
             case "change":
-                clauses.append(self._change(name, cell))
+                return self._change(name, cell)
             case "trend":
-                clauses.append(self._trend(name, cell))
+                return self._trend(name, cell)
             case "share":
-                clauses.append(self._share(name, cell))
-            case "highest" | "lowest":
-                clauses.append(self._rank(name, cell, descending=kind == "highest"))
-            case "comparison":
-                clauses.append(self._comparison(name, cell, self.cells[proposed["other"]]))
-        self._kinds.add(kind)
+                return self._share(name, cell)
+            case _:
+                return self._rank(name, cell, descending=kind == "highest")
 
     def _label(self, name: ClaimId) -> str:
         known = [*self.section.claims.values(), *self.existing]
         return next(claim.label for claim in known if claim.id == name)
 
     def _value(self, name: str, offered: Offered) -> ClaimId:
-        """The value's claim: the section's own where it has one."""
+        """The value's claim: the section's own where it has one that says whose it is."""
         for claim in (*self.existing, *self.section.claims.values()):
-            if isinstance(claim, ValueClaim) and claim.cell == offered.cell:
+            is_value = isinstance(claim, ValueClaim) and claim.cell == offered.cell
+            if is_value and claim.label == offered.label:
                 return ClaimId(claim.id)
         return self.section.value(name, offered.label, *offered.place)
 
@@ -149,6 +156,19 @@ class Proposal:
         bound = self._value(f"{name}.bound", other)
         word = claim.word("above" if offered.number > other.number else "below")
         return f"it is {word} {bound.at('label')}, which is {bound.slot}"
+
+
+def possible(section: ClaimSet, cells: Mapping[str, Offered]) -> dict[str, list[str]]:
+    """The cells on which each kind of claim can be made: of `highest`, those that are."""
+    found: dict[str, list[str]] = {kind: [] for kind in _KINDS}
+    for number_, (name, cell) in enumerate(cells.items()):
+        found["value"].append(name)
+        trial = Proposal(section, number_, cells, (), Author())
+        for kind in _KINDS[:-1]:
+            with contextlib.suppress(ProposalRefused):
+                trial.clause(kind, f"possible.{number_}.{kind}", cell)
+                found[kind].append(name)
+    return {kind: names for kind, names in found.items() if names}
 
 
 def _sentence(lead: ClaimId, clauses: Iterable[str]) -> str:

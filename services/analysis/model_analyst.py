@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from services.analysis._claimset import ClaimSet
 from services.analysis._offer import Offer, make_offer
-from services.analysis._proposal import CLAIM_KINDS, Proposal, ProposalRefused
+from services.analysis._proposal import Proposal, ProposalRefused, possible
 from services.analysis.build import SEVERITIES
 from services.analysis.claims import Claim, ValueClaim, cells_of
 from services.analysis.context import SectionContext
@@ -31,7 +31,7 @@ PATIENCE: Final = timedelta(minutes=8)
 """How long the model may take for a section; its step has a timeout to keep."""
 _MOST_FINDINGS: Final = 3
 _MAX_TOKENS: Final = 700
-_TABLES: Final = 5_500
+_TABLES: Final = 4_000
 """Characters of tables in a prompt."""
 _SAID: Final = 1_500
 _SYSTEM: Final = f"""\
@@ -41,7 +41,9 @@ A finding is a list of claims on cells. A cell is named T1.2.exposure: table, li
 Kinds of claims: change (against the same line at the date before), trend (over all its dates),
 share (of the sum of its column), highest or lowest (in its column), value, and comparison
 (with another cell of the same line or column). Claim only what the tables show.
-If nothing is worth adding, answer {{"answer": {{"nothing_to_add": true}}}}.
+Prefer what is large, what moved most, and what the rules leave out. Example:
+{{"answer": {{"findings": [{{"severity": "medium", "claims": [{{"kind": "change", "cell": "T1.3.exposure"}}, {{"kind": "highest", "cell": "T1.3.exposure"}}]}}]}}}}
+Only if the rules have said all that matters: {{"answer": {{"nothing_to_add": true}}}}
 Answer with one JSON object."""
 
 
@@ -102,12 +104,15 @@ class _Work:
         document = await self.client.complete(
             _SYSTEM,
             prompt,
-            _schema(offer, most),
+            _schema(self._possible(offer), most),
             schema_name="findings",
             max_tokens=_MAX_TOKENS,
         )
         proposed: list[dict[str, Any]] = document["answer"].get("findings", [])
         return proposed
+
+    def _possible(self, offer: Offer) -> dict[str, list[str]]:
+        return possible(ClaimSet(self.context.section, self.context.as_of), offer.cells)
 
     def _take(self, offer: Offer, proposed: Sequence[Mapping[str, Any]]) -> list[str]:
         """Keep the findings that hold; returns why the others do not."""
@@ -182,18 +187,22 @@ def _signature(claim: Claim) -> tuple[Any, ...]:
     return (claim.kind, cells_of(claim), getattr(claim, "descending", None))
 
 
-def _schema(offer: Offer, most: int) -> dict[str, Any]:
-    cell = {"$ref": "#/$defs/cell"}
-    single = _object(kind={"type": "string", "enum": list(CLAIM_KINDS)}, cell=cell)
-    pair = _object(kind={"type": "string", "enum": ["comparison"]}, cell=cell, other=cell)
+def _schema(possible: Mapping[str, Sequence[str]], most: int) -> dict[str, Any]:
+    """Of each kind only the claims that can be made: what is not the highest cannot be called so."""
+    any_cell = {"$ref": "#/$defs/cell"}
+    claims = [_object(kind=_enum([kind]), cell=_enum(cells)) for kind, cells in possible.items()]
+    claims += [_object(kind=_enum(["comparison"]), cell=any_cell, other=any_cell)]
     finding = _object(
-        severity={"type": "string", "enum": ["medium", "low", "info"]},
-        claims=_array({"anyOf": [single, pair]}, 3),
+        severity=_enum(["medium", "low", "info"]), claims=_array({"anyOf": claims}, 3)
     )
     some = _object(findings=_array(finding, most))
     none = _object(nothing_to_add={"type": "boolean", "enum": [True]})
-    cells = {"cell": {"type": "string", "enum": list(offer.cells)}}
-    return {**_object(answer={"anyOf": [some, none]}), "$defs": cells}
+    schema = _object(answer={"anyOf": [some, none]})
+    return {**schema, "$defs": {"cell": _enum(possible["value"])}}
+
+
+def _enum(values: Sequence[str]) -> dict[str, Any]:
+    return {"type": "string", "enum": list(values)}
 
 
 def _object(**properties: dict[str, Any]) -> dict[str, Any]:

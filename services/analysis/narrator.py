@@ -1,14 +1,14 @@
 """
 The narrator: a model's sentences in place of template sentences.
 
-It words what the rules (or the analyst model) found, and adds nothing. It names every figure by a
-slot; a sentence that fails a check goes back with the reason, and after that the template stays.
+It words what the rules (or the analyst model) found, and adds nothing. Whatever it copies from a
+verified claim becomes the claim's slot, so that no figure of its own is ever printed; a sentence
+that fails a check goes back with the reason, and after that the template stays.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -30,24 +30,25 @@ PATIENCE: Final = timedelta(minutes=12)
 _REPAIRS: Final = 2
 _MOST_UNUSABLE: Final = 3
 """After as many unusable answers in a row the model is not asked any more."""
-_MAX_TOKENS: Final = 300
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+")
+_MAX_TOKENS: Final = 200
 _SYSTEM: Final = """\
-You word the findings of a bank's risk report in plain, exact English.
-You get a draft with slots in braces. Write the same finding anew in one to three short sentences,
-the main point first. A slot prints its figure, name or word by itself: {c1} prints a figure,
-{c1@label} its name, {c2:exceeds} a word. Use only slots that are listed.
-Never write a digit, a number in words, a percent sign or a date outside a slot.
-Words that compare or tell a direction (above, exceeds, within, rose, fell, higher, largest) may
-stand only inside slots. Right before a figure's slot say what it is, in the words of its name.
-Add no cause, no judgement, no advice, no forecast. Keep every slot that has to be kept.
-Example draft: {c1@label}: {c1} {c2:exceeds} the limit of {c3}. Since {c4@since} it {c4:rose} by {c4@size}.
-Example answer: {"prose": "{c1@label}, at {c1}, {c2:exceeds} its limit of {c3}; since {c4@since} it {c4:rose} by {c4@size}."}
-Answer with one JSON object."""
+You word sentences of a bank's risk report in plain, exact English, for a risk committee.
+Write the given sentence anew: other order or other wording, the same facts, one sentence.
+Copy every figure, name and date exactly as it is printed, and leave none out.
+Before each figure put what it is, in the sentence's own words. To compare, use only the true words.
+Say only what the sentence says: no cause, no judgement, no advice, no forecast, no new figure.
+
+Sentence: Net exposure of Treasury: EUR 12.4m exceeds the limit of EUR 12.0m.
+{"sentence": "At EUR 12.4m, net exposure of Treasury is above its limit of EUR 12.0m."}
+Sentence: Since 31 March 2020 it rose by EUR 0.8m.
+{"sentence": "It increased by EUR 0.8m since 31 March 2020."}
+Sentence: Metals has the largest balance of the desks: EUR 7.1m of EUR 9.0m, a share of 78.9 %.
+{"sentence": "The largest balance of the desks is that of Metals, a balance of EUR 7.1m and a share of 78.9 % of EUR 9.0m."}
+"""
 _SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
-    "properties": {"prose": {"type": "string", "minLength": 1, "maxLength": 700}},
-    "required": ["prose"],
+    "properties": {"sentence": {"type": "string", "minLength": 1, "maxLength": 500}},
+    "required": ["sentence"],
     "additionalProperties": False,
 }
 
@@ -59,7 +60,7 @@ async def narrate(
     problems: Sequence[Problem],
 ) -> tuple[SectionAnalysis, Authorship]:
     """
-    *analysis* in the words of *client*, finding by finding, where its words pass the checks.
+    *analysis* in the words of *client*, sentence by sentence, where its words pass the checks.
 
     A finding among *problems*, those of an earlier attempt, keeps its template sentence.
     """
@@ -91,27 +92,26 @@ class _Work:
     unusable: int = 0
 
     async def word(self, narration: Narration) -> None:
-        """Have one finding worded; keeps the sentences if they pass, counts them either way."""
-        if not narration.is_safe:
-            return
-        text = await self._text(narration)
-        if text == narration.draft:
-            return
-        passes = bool(text) and not narration.problems(text)
-        sentences = len(_SENTENCE_END.split(text))
-        self.offered += sentences
-        if passes:
-            self.kept += sentences
-            self.worded[narration.finding.id] = narration.restored(text)
+        """Have the sentences of one finding worded, those that pass at once taking their place."""
+        for index in filter(narration.is_open, range(len(narration.sentences))):
+            text = await self._text(narration, index)
+            passes = bool(text) and not narration.problems(index, text)
+            if passes and narration.is_draft(index, text):
+                continue
+            self.offered += 1
+            if passes:
+                self.kept += 1
+                narration.sentences[index] = text
+                self.worded[narration.finding.id] = narration.prose
 
-    async def _text(self, narration: Narration) -> str:
-        """The last sentence that the model wrote: it passes, or may not be repaired any more."""
-        prompt = asked = narration.described()
+    async def _text(self, narration: Narration, index: int) -> str:
+        """The last wording that the model had: it passes, or may not be repaired any more."""
+        prompt = asked = narration.described(index)
         text = ""
         for _ in range(1 + _REPAIRS):
             try:
                 answer = await self.client.complete(
-                    _SYSTEM, asked, _SCHEMA, schema_name="finding", max_tokens=_MAX_TOKENS
+                    _SYSTEM, asked, _SCHEMA, schema_name="sentence", max_tokens=_MAX_TOKENS
                 )
             except UnusableAnswer:
                 self.unusable += 1
@@ -119,14 +119,13 @@ class _Work:
                     raise
                 return text
             self.unusable = 0
-            text = narration.mended(answer["prose"])
-            found = narration.problems(text)
-            if not found:
+            before, text = text, narration.bound(index, answer["sentence"])
+            found = narration.problems(index, text)
+            if not found or text == before:
                 break
-            reasons = "\n".join(f"- {problem.message}" for problem in found[:6])
-            asked = (
-                f"{prompt}\n\nYou wrote: {text}\nThis cannot be printed:\n{reasons}\nWrite it anew."
-            )
+            reasons = "\n".join(f"- {problem}" for problem in found[:6])
+            wrote = f"You wrote: {answer['sentence']}\nThat cannot stand:\n{reasons}"
+            asked = f"{prompt}\n\n{wrote}\nWrite it anew."
         return text
 
     def applied(self, analysis: SectionAnalysis) -> SectionAnalysis:
