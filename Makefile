@@ -52,6 +52,10 @@ format: setup ## Format the code and mend what the linter can
 bench: setup ## Measure a report, step by step
 	$(BIN)/python bench/report.py
 
+.PHONY: fuzz
+fuzz: setup ## Throw 100,000 random statements at the guard, and ask DuckDB about each it accepts
+	$(BIN)/python tests/sql_guard/fuzz/fuzz.py --cases 100000
+
 .PHONY: lock
 lock: ## Pin the dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet \

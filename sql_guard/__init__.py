@@ -8,8 +8,10 @@ An allow-list guard for SQL that a model wrote: policy and SQL in, verdict out, 
 Only `Verdict.sql` may run: it is written from the tree that the rules looked at, never copied.
 """
 
+import logging
+
 from ._guard import Guard
-from ._policy import FunctionLists, GuardPolicy, Limits
+from ._policy import FunctionLists, GuardPolicy, Limits, Role, RoleTable
 from ._verdict import Reading, SecondOpinion, Verdict, Violation
 
 __all__ = [
@@ -18,7 +20,12 @@ __all__ = [
     "GuardPolicy",
     "Limits",
     "Reading",
+    "Role",
+    "RoleTable",
     "SecondOpinion",
     "Verdict",
     "Violation",
 ]
+
+# The parser logs the texts of statements that it only half understands.
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from ._functions import FunctionRule
-from ._names import fold
-from ._policy import GuardPolicy, TableName
+from ._names import TableName, fold
+from ._policy import GuardPolicy
 from ._report import Report
 from ._verdict import Reading, Violation
 

@@ -21,6 +21,7 @@ class Bounds:
         self._parameters = parameters
         self._joins = 0
         self._ctes = 0
+        self.parameters: set[str] = set()
 
     def of(self, node: exp.Expr) -> Iterator[Violation]:
         """What *node* alone exceeds."""
@@ -36,12 +37,10 @@ class Bounds:
                     message=f"A literal is longer than {limits.max_string} characters.",
                     hint="Use a shorter literal.",
                 )
-            case exp.Placeholder() if not node.this or node.name not in self._parameters:
-                yield Violation(
-                    rule="parameters",
-                    message="A parameter is used that was not given.",
-                    hint="Use only $name parameters whose values are passed along.",
-                )
+            case exp.Placeholder():
+                if not node.this or node.name not in self._parameters:
+                    yield _not_given()
+                self.parameters.add(node.name)
             case exp.Expr() if isinstance(node, _LISTS) and _items(node) > limits.max_in_list:
                 yield Violation(
                     rule="max_in_list",
@@ -63,6 +62,14 @@ class Bounds:
                 message=f"The statement has more than {self._limits.max_ctes} table expressions.",
                 hint="Use fewer common table expressions.",
             )
+
+
+def _not_given() -> Violation:
+    return Violation(
+        rule="parameters",
+        message="A parameter is used that was not given.",
+        hint="Use only $name parameters whose values are passed along.",
+    )
 
 
 def _items(node: exp.Expr) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlglot import ErrorLevel, exp
 
+from ._dialects import in_engine_case
 from ._names import fold
 from ._report import Report
 from ._scope import Base
@@ -24,6 +25,10 @@ def canonical_sql(tree: exp.Expr, report: Report) -> str:
             table.set("catalog", None)
         if id(table) in narrowed:
             tree = _narrow(tree, narrowed[id(table)], report)
+    for node in list(tree.find_all(exp.ApproxTopK)):
+        # The generator has no text for it in any dialect but one.
+        parts = [part for part in (node.this, node.expression) if part is not None]
+        node.replace(exp.Anonymous(this="approx_top_k", expressions=parts))
     limit = report.policy.limits.add_row_limit
     if limit is not None:
         tree = _limited(tree, limit)
@@ -31,6 +36,7 @@ def canonical_sql(tree: exp.Expr, report: Report) -> str:
         report.policy.dialect,
         identify=True,
         comments=False,
+        copy=False,
         unsupported_level=ErrorLevel.RAISE,
     )
 
@@ -42,7 +48,11 @@ def _narrow(tree: exp.Expr, base: Base, report: Report) -> exp.Expr:
     columns: list[exp.Expr] = [exp.column(column) for column in report.listed(base.name)]
     source = exp.Table(this=exp.to_identifier(name), db=exp.to_identifier(schema))
     alias = node.args.get("alias") or exp.TableAlias(this=exp.to_identifier(node.name))
-    inner = exp.Select(expressions=columns, from_=exp.From(this=source))
+    inner: exp.Expr = exp.Select(expressions=columns, from_=exp.From(this=source))
+    condition = report.policy.filter_of(base.name)
+    if condition is not None:
+        inner.set("where", exp.Where(this=condition.copy()))
+    inner = in_engine_case(inner, report.policy.dialect)
     kept = {key: node.args.get(key) for key in ("pivots", "sample", "joins")}
     node.replace(exp.Subquery(this=inner, alias=alias, **kept))
     return tree

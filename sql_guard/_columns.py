@@ -25,46 +25,66 @@ class Columns:
 
     def bare(self, name: str, scope: Scope, node: exp.Expr) -> None:
         """Resolves *name*, written without a qualifier."""
+        # However sure an inner level looks, a denied name in sight is never taken for another.
+        if any(name in relation.denied for relation in scope.in_sight()):
+            self._report.denied(node)
+            return
         passed: list[Relation] = []
         for level in scope.levels():
             if name in level.parameters:
-                return
-            if any(name in relation.denied for relation in level.relations):
-                self._report.denied(node)
                 return
             if self._known(name, level):
                 self._report.needs_listed(passed)
                 return
             passed += level.relations
             if self._row(name, level, node):
-                return
-            if name in level.aliases or any(r.shape.open for r in level.relations):
                 self._report.needs_listed(passed)
+                return
+            if name in level.aliases or any(r.shape.open for r in level.visible):
+                self._unsure(name, scope, node)
                 return
         self._unknown(node, name, passed)
 
     def dotted(self, parts: tuple[str, ...], scope: Scope, node: exp.Expr) -> None:
         """Resolves a name of several parts: a qualified column, a field of a struct, or both."""
+        for relation in scope.in_sight():
+            size = relation.answers_to(parts)
+            if size and parts[size] in relation.denied:
+                self._report.denied(node)
+                return
         passed: list[Relation] = []
         for level in scope.levels():
-            for relation in level.relations:
+            for relation in level.visible:
                 if size := relation.answers_to(parts):
                     self._report.needs_listed(passed)
-                    self._qualified(relation, parts[size], level, parts[0], node)
+                    if not self._qualified(relation, parts[size], level, parts[0], node):
+                        self._unsure(parts[0], scope, node)
                     if size > 1 and isinstance(node, exp.Column):
                         self._report.paths.append((node, relation.bases))
                     return
             passed += level.relations
         self.bare(parts[0], scope, node)
 
+    def _unsure(self, name: str, scope: Scope, node: exp.Expr) -> None:
+        """Sees to it that *name* is harmless whichever level the engine finds it on."""
+        self._report.needs_listed(scope.in_sight())
+        for relation in scope.in_sight():
+            if relation.alias == name:
+                self.row_of(relation, node)
+
     def star(self, star: exp.Star, relations: Iterable[Relation], node: exp.Expr) -> None:
         """Checks what `*` stands for, less what it excludes."""
         relations = list(relations)
-        excluded = {fold(name.name) for name in star.args.get("except_") or ()}
+        self._report.sees_names(item.this for item in star.args.get("rename") or ())
+        excepted = star.args.get("except_") or ()
+        excluded = {fold(name.name) for name in excepted}
+        self._report.sees_names(excepted)
         renamed = {fold(item.this.name) for item in star.args.get("rename") or ()}
         replaced = {fold(item.alias) for item in star.args.get("replace") or ()}
         for relation in relations:
-            if relation.denied - excluded or relation.denied & (renamed | replaced):
+            # EXCLUDE (c.x) leaves the x of every other table in.
+            own = {fold(i.name) for i in excepted if fold(i.text("table")) in ("", relation.alias)}
+            if relation.denied - own or relation.denied & (renamed | replaced):
                 self._report.denied_star(node)
                 return
         hidden = {name for relation in relations for name in relation.denied & excluded}
@@ -109,6 +129,8 @@ class Columns:
                 self._report.denied(node)
             for side in (left, right):
                 found = self._reads(name, side)
+                if not found:
+                    self._report.needs_listed(side)
                 if not found and not any(relation.shape.open for relation in side):
                     self._unknown(node, name, side)
 
@@ -132,7 +154,7 @@ class Columns:
             self.whole([relation])
 
     def _known(self, name: str, level: Scope) -> bool:
-        return self._reads(name, level.relations)
+        return self._reads(name, level.visible)
 
     def _reads(self, name: str, relations: list[Relation]) -> bool:
         found = False
@@ -145,7 +167,7 @@ class Columns:
         return found
 
     def _row(self, name: str, level: Scope, node: exp.Expr) -> bool:
-        for relation in level.relations:
+        for relation in level.visible:
             if relation.alias == name:
                 self.row_of(relation, node)
                 return True
@@ -153,14 +175,14 @@ class Columns:
 
     def _qualified(
         self, relation: Relation, name: str, level: Scope, first: str, node: exp.Expr
-    ) -> None:
-        if name in relation.denied:
-            self._report.denied(node)
-            return
-        found = self._reads(name, [relation]) or relation.shape.open
+    ) -> bool:
+        """Whether *relation* has the column *name* for certain; refused when it cannot have it."""
+        if self._reads(name, [relation]):
+            return True
         # A column may carry its relation's name, and the second part be a field of it.
-        if not found and not self._known(first, level):
+        if not relation.shape.open and not self._known(first, level):
             self._unknown(node, name, [relation])
+        return False
 
     def _unknown(self, node: exp.Expr, name: str, relations: list[Relation]) -> None:
         known = sorted({column for relation in relations for column in relation.shape.columns})

@@ -117,7 +117,8 @@ class Estimator:
         if not (start.known and end.known and step.known) or step.low * step.high <= 0:
             return UNKNOWN
         width = max(end.high - start.low, start.high - end.low, 0)
-        return width / min(abs(step.low), abs(step.high)) + 1
+        steps = width / min(abs(step.low), abs(step.high))
+        return steps if node.args.get("is_end_exclusive") else steps + 1
 
     def size(self, node: exp.Expr | None, scope: Scope) -> float:
         """How many characters or items the value of *node* has at most, about."""

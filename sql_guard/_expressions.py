@@ -57,6 +57,7 @@ class Expressions:
         stack = [node]
         while stack:
             current = stack.pop()
+            self._report.seen.add(id(current))
             handler = self._handlers.get(type(current))
             stack.extend(current.iter_expressions() if handler is None else handler(current, scope))
 
@@ -77,7 +78,7 @@ class Expressions:
         self, star: exp.Star, names: tuple[str, ...], scope: Scope, node: exp.Expr
     ) -> None:
         for level in scope.levels():
-            for relation in level.relations:
+            for relation in level.visible:
                 if relation.answers_to((*names, "*")) == len(names):
                     self._columns.star(star, [relation], node)
                     return
@@ -126,8 +127,10 @@ class Expressions:
         links: list[exp.Expr] = []
         current: exp.Expr = node
         while isinstance(current, exp.Dot):
+            self._report.seen.add(id(current))
             links.append(current.expression)
             current = current.this
+            self._report.seen.add(id(current))
         links.reverse()
         names: list[exp.Expr] = []
         if isinstance(current, exp.Identifier):

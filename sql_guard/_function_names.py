@@ -6,10 +6,10 @@ from typing import Final
 
 _AGGREGATE: Final = """
 any_value approx_count_distinct approx_quantile approx_top_k arbitrary arg_max arg_max_null arg_min
-arg_min_null argmax argmin array_agg avg bit_and bit_or bit_xor bool_and bool_or corr
+arg_min_null argmax argmin array_agg avg bit_and bit_or bit_xor bitstring_agg bool_and bool_or corr
 count count_if count_star countif covar_pop covar_samp entropy favg first fsum geomean
 geometric_mean group_concat grouping grouping_id histogram histogram_exact json_group_array
-json_group_object kahan_sum kurtosis kurtosis_pop last list listagg mad max max_by mean median min
+json_group_object json_group_structure kahan_sum kurtosis kurtosis_pop last list listagg mad max max_by mean median min
 min_by mode percentile_cont percentile_disc product quantile quantile_cont quantile_disc regr_avgx
 regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy
 reservoir_quantile sem skewness stddev stddev_pop stddev_samp string_agg sum sum_no_overflow
@@ -27,7 +27,7 @@ log2 mod multiply nextafter pi pow power radians random round round_even roundba
 sign signbit sin sinh sqrt subtract tan tanh trunc xor binom
 """
 _TEXT: Final = """
-array_extract ascii bar base64 bin bit_length char_length character_length chr concat concat_ws
+array_extract ascii bar base64 bit_position bitstring get_bit set_bit bin bit_length char_length character_length chr concat concat_ws
 contains damerau_levenshtein editdist3 ends_with format formatreadabledecimalsize
 formatreadablesize format_bytes from_base64 from_hex hamming hash hex instr jaccard
 jaro_similarity jaro_winkler_similarity lcase left left_grapheme len length length_grapheme
@@ -92,6 +92,76 @@ ANALYTIC: Final = frozenset(
     for name in group.split()
 )
 
+BY_NAME: Final = frozenset(
+    {"aggregate", "array_aggr", "array_aggregate", "list_aggr", "list_aggregate"}
+)
+"""Functions whose second argument is the name of an aggregate to call."""
+
+NEUTRAL: Final = (
+    frozenset(_NUMBER.split())
+    | frozenset(_TIME.split())
+    | frozenset(
+        [
+            "array_contains",
+            "array_extract",
+            "array_has",
+            "array_length",
+            "ascii",
+            "char_length",
+            "character_length",
+            "coalesce",
+            "contains",
+            "count",
+            "dense_rank",
+            "ends_with",
+            "hash",
+            "if",
+            "ifnull",
+            "instr",
+            "isodow",
+            "lag",
+            "last_day",
+            "lcase",
+            "lead",
+            "left",
+            "len",
+            "length",
+            "list_contains",
+            "list_element",
+            "list_extract",
+            "list_has",
+            "list_position",
+            "lower",
+            "ltrim",
+            "max",
+            "md5",
+            "min",
+            "nullif",
+            "nvl",
+            "ord",
+            "position",
+            "prefix",
+            "rank",
+            "regexp_matches",
+            "right",
+            "row_number",
+            "rtrim",
+            "starts_with",
+            "strlen",
+            "strpos",
+            "substr",
+            "substring",
+            "suffix",
+            "sum",
+            "trim",
+            "ucase",
+            "unicode",
+            "upper",
+        ]
+    )
+) - {"generate_series", "range", "strftime", "equi_width_bins"}
+"""Functions that give no value larger than their arguments."""
+
 TABLE_FUNCTIONS: Final = frozenset(
     {"generate_series", "json_each", "json_tree", "range", "unnest", "regexp_split_to_table"}
 )
@@ -128,6 +198,7 @@ SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
     "EuclideanDistance": ("list_distance",),
     "Explode": ("unnest",),
     "Unnest": ("unnest",),
+    "ExplodingGenerateSeries": ("generate_series",),
     "GenerateSeries": ("generate_series", "range"),
     "Getbit": ("get_bit",),
     "GroupConcat": ("string_agg", "group_concat", "listagg"),

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlglot import exp
 
-from ._function_names import ANALYTIC, SPELLINGS, TABLE_FUNCTIONS
+from ._function_names import ANALYTIC, BY_NAME, SPELLINGS, TABLE_FUNCTIONS
 from ._names import fold
 from ._nodes import SYNTAX
 from ._policy import FunctionLists
@@ -32,11 +32,22 @@ class FunctionRule:
         """The name under which *node* is allowed to be called; None when it is not."""
         if isinstance(node, exp.Anonymous):
             name = fold(node.name)
+            if name in BY_NAME and not self._names_allowed(node):
+                return None
             return name if self.allows(name) else None
         kind = type(node)
         if kind not in self._by_type:
             self._by_type[kind] = self._name_of(kind)
         return self._by_type[kind]
+
+    def _names_allowed(self, node: exp.Anonymous) -> bool:
+        """Whether every function that *node* is given as a text, to be called, may be called."""
+        arguments = node.expressions
+        if not isinstance(node.parent, exp.Dot):
+            arguments = arguments[1:]
+        return bool(arguments) and (
+            isinstance(arguments[0], exp.Literal) and self.allows(fold(arguments[0].name))
+        )
 
     @staticmethod
     def is_call(node: exp.Func) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import thread_time
 from typing import Any, Final
 
 from sqlglot import exp
@@ -12,12 +13,13 @@ from sqlglot.errors import SqlglotError
 from ._agreement import disagreement
 from ._bounds import Bounds
 from ._canonical import canonical_sql
+from ._dialects import MISSPELT, in_engine_case, misspelt
 from ._estimate import Estimator
 from ._functions import FunctionRule
 from ._nodes import known_syntax
 from ._parse import Unreadable, tokens_of, tree_of
 from ._policy import GuardPolicy
-from ._report import Report
+from ._report import OutOfTime, Report
 from ._resolve import Resolver
 from ._text import check_text, check_tokens, parameters_fit
 from ._verdict import SecondOpinion, Verdict, Violation
@@ -46,45 +48,69 @@ class Guard:
         try:
             return self._check(sql, parameters or {})
         except Unreadable as error:
-            return Verdict(allowed=False, violations=(error.violation,))
+            return _refused(error.violation)
+        except OutOfTime:
+            return _refused(_TOO_SLOW)
         except (RecursionError, MemoryError, SqlglotError):
-            return Verdict(allowed=False, violations=(_too_complex(),))
+            return _refused(_TOO_COMPLEX)
         except Exception:  # noqa: BLE001  # a rule that fails must refuse, whatever it met
-            return Verdict(allowed=False, violations=(_not_understood(),))
+            return _refused(_NOT_UNDERSTOOD)
 
     def _check(self, sql: str, parameters: Mapping[str, Any]) -> Verdict:
         limits = self.policy.limits
-        violations = tuple(check_text(sql, limits))
-        if violations:
-            return Verdict(allowed=False, violations=violations)
+        deadline = thread_time() + limits.max_check_ms / 1_000
+        if violations := tuple(check_text(sql, limits)):
+            return _refused(*violations)
         tokens = tokens_of(sql, self._dialect)
         if violations := tuple(check_tokens(sql, tokens, limits)):
-            return Verdict(allowed=False, violations=violations)
+            return _refused(*violations)
         tree = tree_of(sql, tokens, self._dialect)
-        report = Report(self.policy, sql, self._functions)
-        self._walk(tree, report, Bounds(limits, parameters))
+        tree = in_engine_case(tree, self.policy.dialect)
+        report = Report(self.policy, sql, self._functions, deadline)
+        if (node := misspelt(tree, self.policy)) is not None:
+            report.add(MISSPELT, node)
+        report.check_time()
+        names = self._walk(tree, report, Bounds(limits, parameters))
         if not parameters_fit(parameters, limits):
             report.refuse("max_string", "A parameter is too long.", "Pass a shorter value.")
         Resolver(report, Estimator(parameters)).query(tree, {}, None)
+        if any(id(node) not in report.seen for node in names):
+            report.add(_NOT_UNDERSTOOD)
+        if report.parameters - parameters.keys():
+            report.add(_NO_FILTER_VALUE)
         if report.violations:
-            return Verdict(allowed=False, violations=tuple(report.violations))
+            return _refused(*report.violations)
         pivots = tree.find(exp.Pivot) is not None
         canonical = canonical_sql(tree, report)
-        if self._second_opinion is not None:
-            for reading in self._second_opinion(sql, canonical):
-                if (violation := disagreement(reading, report, pivots=pivots)) is not None:
-                    return Verdict(allowed=False, violations=(violation,))
+        if violation := self._second_thoughts(sql, canonical, report, pivots=pivots):
+            return _refused(violation)
+        report.check_time()
         return Verdict(
             allowed=True,
             sql=canonical,
             tables=tuple(sorted(".".join(name) for name in report.tables)),
             columns=tuple(sorted(".".join(name) for name in report.columns)),
             functions=tuple(sorted(report.functions)),
+            parameters=tuple(sorted(report.parameters)),
         )
 
-    def _walk(self, tree: exp.Expr, report: Report, bounds: Bounds) -> None:
+    def _second_thoughts(
+        self, sql: str, canonical: str, report: Report, *, pivots: bool
+    ) -> Violation | None:
+        if self._second_opinion is None:
+            return None
+        readings = self._second_opinion(sql, canonical)
+        if len(readings) != 2:
+            return _NOT_UNDERSTOOD
+        return next(filter(None, (disagreement(r, report, pivots=pivots) for r in readings)), None)
+
+    def _walk(self, tree: exp.Expr, report: Report, bounds: Bounds) -> list[exp.Expr]:
+        """Checks each node by itself; gives those that have to be resolved."""
         functions = self._functions
+        names: list[exp.Expr] = []
         for node in tree.walk():
+            if isinstance(node, _RESOLVED):
+                names.append(node)
             for violation in known_syntax(node):
                 report.add(violation, node)
             if isinstance(node, exp.Func) and functions.is_call(node):
@@ -97,19 +123,45 @@ class Guard:
                 report.add(violation, node)
         for violation in bounds.total():
             report.add(violation)
+        report.parameters |= bounds.parameters
+        report.check_time()
+        return names
 
 
-def _too_complex() -> Violation:
-    return Violation(
-        rule="syntax",
-        message="The statement is too deep or too odd to be read.",
-        hint="Write one plain SELECT statement.",
-    )
+def _refused(*violations: Violation) -> Verdict:
+    return Verdict(allowed=False, violations=violations)
 
 
-def _not_understood() -> Violation:
-    return Violation(
-        rule="syntax",
-        message="The statement holds something that the guard does not understand.",
-        hint="Write one plain SELECT statement with common clauses.",
-    )
+_RESOLVED: Final = (
+    *(
+        exp.Table,
+        exp.Column,
+        exp.Columns,
+        exp.PositionalColumn,
+        exp.Placeholder,
+        exp.Lambda,
+        exp.Dot,
+    ),
+    *(exp.Select, exp.SetOperation, exp.Anonymous, exp.GenerateSeries, exp.Repeat, exp.Pad),
+)
+
+_TOO_COMPLEX: Final = Violation(
+    rule="syntax",
+    message="The statement is too deep or too odd to be read.",
+    hint="Write one plain SELECT statement.",
+)
+_TOO_SLOW: Final = Violation(
+    rule="max_check_ms",
+    message="The statement takes too long to be checked.",
+    hint="Write a shorter and plainer statement.",
+)
+_NOT_UNDERSTOOD: Final = Violation(
+    rule="syntax",
+    message="The statement holds something that the guard does not understand.",
+    hint="Write one plain SELECT statement with common clauses.",
+)
+_NO_FILTER_VALUE: Final = Violation(
+    rule="parameters",
+    message="A row filter of the policy needs a value that was not given.",
+    hint="Whoever checks the statement passes the values that the policy's filters name.",
+)

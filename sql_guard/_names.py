@@ -5,6 +5,9 @@ from __future__ import annotations
 import string
 from typing import Final
 
+TableName = tuple[str, str]
+"""Schema and table, folded."""
+
 # str.lower would also turn the Kelvin sign into "k", and make two names one that the engine keeps apart
 _LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 

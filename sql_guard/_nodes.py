@@ -69,7 +69,7 @@ ARGUMENTS: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.Unnest: _words("expressions alias offset"),
     exp.Values: _words("expressions alias"),
     exp.Pivot: _words(
-        "this alias expressions fields unpivot using group columns include_nulls into default_on_null identify_pivot_strings prefixed_pivot_columns pivot_column_naming value_columns_first"
+        "with_ this alias expressions fields unpivot using group columns include_nulls into default_on_null identify_pivot_strings prefixed_pivot_columns pivot_column_naming value_columns_first"
     ),
     exp.Limit: _words("expression limit_options"),
     exp.Fetch: _words("direction count limit_options"),
@@ -89,7 +89,7 @@ _BARE_WORDS: Final = _words(
     millenium ms us ns weekofyear y mon mons h m s min mins sec secs d w q yr yrs hr hrs isoweek
     epoch_ms epoch_us epoch_ns
     """
-)
+) | {"current row", "no others"}
 
 _NEVER_EMPTY: Final = frozenset({exp.Group, exp.Order, exp.Where, exp.Having, exp.Qualify})
 _TYPES_WITHOUT_NAME: Final = frozenset(

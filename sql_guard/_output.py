@@ -29,7 +29,7 @@ def output_of(node: exp.Select, scope: Scope, work: Work) -> Shape:
             found = _starred(star, fold(item.text("table")), scope)
             columns.update(found.columns)
             is_open = is_open or found.open
-    scans = sum(relation.shape.scans for relation in scope.relations)
+    scans = max(1, sum(relation.shape.scans for relation in scope.relations))
     work.check_scans(scans, node)
     return Shape(columns, is_open, _rows(node, scope, work), scans, placed)
 
@@ -42,7 +42,7 @@ def _star_of(item: exp.Expr) -> exp.Star | None:
 def _starred(star: exp.Star, table: str, scope: Scope) -> Shape:
     excluded = {fold(name.name) for name in star.args.get("except_") or ()}
     found = Shape({})
-    for relation in scope.relations:
+    for relation in scope.visible:
         if table in ("", relation.alias):
             found.open = found.open or relation.shape.open
             found.columns.update(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 from sqlglot import Token, TokenType, exp
 from sqlglot.dialects.dialect import Dialect
-from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import SqlglotError
 
 from ._verdict import Violation
@@ -18,16 +18,13 @@ _BEGINNINGS: Final = frozenset(
         *(TokenType.L_PAREN, TokenType.PIVOT, TokenType.UNPIVOT),
     }
 )
-_STATEMENTS: Final = frozenset(
-    {*DuckDB.Parser.STATEMENT_PARSERS, *DuckDB.Tokenizer.COMMANDS} - _BEGINNINGS
-)
 _TAIL: Final = frozenset({TokenType.ORDER_BY, TokenType.LIMIT, TokenType.OFFSET})
 _OPENING: Final = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
 _CLOSING: Final = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
 _PIVOTS: Final = frozenset({TokenType.PIVOT, TokenType.UNPIVOT})
 
 
-class Unreadable(Exception):  # noqa: N818  # a control signal inside this package, no failure
+class Unreadable(Exception):  # a control signal inside this package, no failure
     """The text is not one statement that the guard can read."""
 
     def __init__(self, violation: Violation) -> None:
@@ -54,7 +51,7 @@ def tree_of(sql: str, tokens: Sequence[Token], dialect: Dialect) -> exp.Expr:
                 hint="Write exactly one SELECT.",
             )
         )
-    _only_queries(tokens)
+    _only_queries(tokens, _statements(type(dialect)))
     try:
         trees = dialect.parser().parse(_with_select(tokens), sql)
     except (SqlglotError, RecursionError) as error:
@@ -67,7 +64,14 @@ def tree_of(sql: str, tokens: Sequence[Token], dialect: Dialect) -> exp.Expr:
     return tree
 
 
-def _only_queries(tokens: Sequence[Token]) -> None:
+@cache
+def _statements(dialect: type[Dialect]) -> frozenset[TokenType]:
+    """The words that statements other than queries begin with."""
+    commands = dialect.tokenizer_class.COMMANDS
+    return frozenset({*dialect.parser_class.STATEMENT_PARSERS, *commands} - _BEGINNINGS)
+
+
+def _only_queries(tokens: Sequence[Token], statements: frozenset[TokenType]) -> None:
     """
     Refuses other statements by the word they begin with, at the start and in a CTE.
 
@@ -81,21 +85,21 @@ def _only_queries(tokens: Sequence[Token]) -> None:
         if (
             opening.token_type is TokenType.L_PAREN
             and (before.token_type is TokenType.ALIAS or before.text.upper() == "MATERIALIZED")
-            and first.token_type in _STATEMENTS
+            and first.token_type in statements
         ):
             raise Unreadable(_no_query())
-    if tokens[0].token_type is TokenType.WITH and _main_word(tokens) in _STATEMENTS:
+    if tokens[0].token_type is TokenType.WITH and _main_word(tokens, statements) in statements:
         raise Unreadable(_no_query())
 
 
-def _main_word(tokens: Sequence[Token]) -> TokenType | None:
+def _main_word(tokens: Sequence[Token], statements: frozenset[TokenType]) -> TokenType | None:
     """What the statement after the CTEs of a leading WITH begins with."""
     depth = 0
     previous: TokenType | None = None
     for token in tokens:
         kind = token.token_type
         begins = depth == 0 and previous is TokenType.R_PAREN
-        if begins and (kind in _BEGINNINGS or kind in _STATEMENTS):
+        if begins and (kind in _BEGINNINGS or kind in statements):
             return kind
         depth += (kind in _OPENING) - (kind in _CLOSING)
         previous = kind

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Final
 
 from sqlglot import exp
 
 from ._estimate import UNKNOWN, Estimator, Span
+from ._growth import Own, grows, joins, own_uses
 from ._names import fold
 from ._scope import Scope
 
-_MAX_STEPS: Final = 10_000
+_MAX_STEPS: Final = 20_000
 _MAX_STEPS_WITH_JOIN: Final = 20
-_GROWING: Final = (exp.DPipe, exp.Concat, exp.ConcatWs, exp.ArrayConcat, exp.Array, exp.Struct)
-_MULTIPLYING: Final = (exp.Repeat, exp.Pad, exp.Replace, exp.GenerateSeries, exp.Explode)
+_MAX_GROWTH: Final = 2e9
 _BELOW: Final = (exp.LT, exp.LTE)
 _ABOVE: Final = (exp.GT, exp.GTE)
 
@@ -31,9 +32,14 @@ def steps(
     if not isinstance(arm, exp.Select) or _references(name, arm) != 1:
         return UNKNOWN
     own = next((t for t in _tables(arm) if _is_reference(t, name)), None)
-    if own is None or any(_grows(item, columns) for item in arm.expressions):
+    sources = list(_sources(arm))
+    # Under another name, or inside a sub-select, its columns could not be told apart from others.
+    if own is None or not any(own is source for source in sources) or _renames(own):
         return UNKNOWN
-    alone = len(list(_sources(arm))) == 1
+    is_own = _growing_values(arm, fold(own.alias_or_name), columns)
+    if any(grows(item, is_own) for item in arm.expressions):
+        return UNKNOWN
+    alone = len(sources) == 1
     if body.args.get("distinct") and _only_columns(arm):
         # Nothing new can come of values that are only copied once all of them have been seen.
         return 1.0 if alone else _MAX_STEPS_WITH_JOIN
@@ -44,7 +50,55 @@ def steps(
         ),
         default=UNKNOWN,
     )
-    return found if found <= (_MAX_STEPS if alone else _MAX_STEPS_WITH_JOIN) else UNKNOWN
+    if found > (_MAX_STEPS if alone else _MAX_STEPS_WITH_JOIN):
+        return UNKNOWN
+    longer = [estimator.size(i, scope) for i in arm.expressions if joins(i, is_own)]
+    return found if found * found * max(longer, default=0) <= _MAX_GROWTH else UNKNOWN
+
+
+def _renames(own: exp.Table) -> bool:
+    alias = own.args.get("alias")
+    return isinstance(alias, exp.TableAlias) and bool(alias.args.get("columns"))
+
+
+def _growing_values(arm: exp.Select, table: str, columns: list[str]) -> Own:
+    """Tells whether a node may be a value of the step before that is longer than the one before it."""
+    growing: set[str] = set()
+    while True:
+        is_own = _own_values(table, growing)
+        every = _own_values(table, {*columns, *_aliases(arm)})
+        found = {
+            name
+            for item, column in zip_longest(arm.expressions, columns, fillvalue=None)
+            if item is not None
+            and (joins(item, every) or grows(item, every) or own_uses(item, is_own))
+            for name in (column, fold(item.alias) if isinstance(item, exp.Alias) else None)
+            if name is not None
+        }
+        if found <= growing:
+            return _own_values(table, growing)
+        growing |= found
+
+
+def _aliases(arm: exp.Select) -> set[str]:
+    return {fold(item.alias) for item in arm.expressions if isinstance(item, exp.Alias)}
+
+
+def _own_values(table: str, columns: set[str]) -> Own:
+    """Tells whether a node may be one of *columns* of *table*, or the whole row of it."""
+    names = {*columns, table}
+
+    def is_own(node: exp.Expr) -> bool:
+        if not isinstance(node, exp.Column | exp.Identifier | exp.Star | exp.PositionalColumn):
+            return False
+        if isinstance(node, exp.Identifier):
+            return not isinstance(node.parent, exp.Column | exp.Alias) and fold(node.name) in names
+        if isinstance(node, exp.Column) and not isinstance(node.this, exp.Star):
+            qualifier = fold(node.text("table"))
+            return qualifier in ("", table) and fold(node.name) in names
+        return True
+
+    return is_own
 
 
 def _counted(
@@ -65,17 +119,45 @@ def _counted(
     step = _step(arm.expressions[index], fold(column.name), scope, estimator)
     least = step.low if upward else -step.high
     start_query = body.this.unnest() if isinstance(body.this, exp.Subquery) else body.this
-    if least <= 0 or not isinstance(start_query, exp.Select):
-        return UNKNOWN
-    if index >= len(start_query.expressions):
+    firsts = _first_values(start_query, index)
+    if least <= 0 or not firsts:
         return UNKNOWN
     inner = scope.inner.get(id(start_query), scope)
-    start = estimator.span(start_query.expressions[index], inner)
-    end = estimator.span(bound, scope)
+    spans = [estimator.span(first, inner) for first in firsts]
+    start = Span(min(span.low for span in spans), max(span.high for span in spans))
+    first = _first_bound(bound, arm, start_query, columns)
+    end = estimator.span(first, inner if first is not bound else scope.inner.get(id(arm), scope))
     if not (start.known and end.known):
         return UNKNOWN
     width = end.high - start.low if upward else start.high - end.low
     return max(0.0, width) / least + 1
+
+
+def _first_bound(
+    bound: exp.Expr | None, arm: exp.Select, start: exp.Expr, columns: list[str]
+) -> exp.Expr | None:
+    """*bound*, or what it began as where it is a column that each step hands on unchanged."""
+    if not isinstance(bound, exp.Column) or fold(bound.name) not in columns:
+        return bound
+    index = columns.index(fold(bound.name))
+    item = arm.expressions[index].unalias() if index < len(arm.expressions) else None
+    firsts = _first_values(start, index)
+    if not isinstance(item, exp.Column) or fold(item.name) != fold(bound.name) or len(firsts) != 1:
+        return bound
+    return firsts[0]
+
+
+def _first_values(query: exp.Expr, index: int) -> list[exp.Expr]:
+    """What *query* gives in the column at *index*, in each of its rows; nothing when not known."""
+    from_ = query.args.get("from_")
+    if isinstance(from_, exp.From) and isinstance(from_.this, exp.Values) and query.is_star:
+        query = from_.this
+    rows = query.expressions if isinstance(query, exp.Values) else []
+    if isinstance(query, exp.Select):
+        rows = [query]
+    if any(index >= len(row.expressions) for row in rows):
+        return []
+    return [row.expressions[index] for row in rows]
 
 
 def _comparison(node: exp.Expr) -> tuple[exp.Column | None, exp.Expr | None, bool]:
@@ -150,17 +232,9 @@ def _sources(arm: exp.Select) -> Iterator[exp.Expr]:
     if (from_ := arm.args.get("from_")) is not None:
         yield from_.this
         yield from from_.this.args.get("joins") or ()
-    yield from arm.args.get("joins") or ()
-
-
-def _grows(item: exp.Expr, columns: list[str]) -> bool:
-    if item.find(*_MULTIPLYING) is not None:
-        return True
-    for node in item.find_all(*_GROWING):
-        uses = [column for column in node.find_all(exp.Column) if fold(column.name) in columns]
-        if len(uses) > 1:
-            return True
-    return False
+    for join in arm.args.get("joins") or ():
+        yield join.this
+        yield from join.this.args.get("joins") or ()
 
 
 def _only_columns(arm: exp.Select) -> bool:

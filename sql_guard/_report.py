@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from time import thread_time
 from typing import Final
 
 from sqlglot import exp
 
+from ._filters import parameters_of
 from ._functions import FunctionRule
-from ._policy import GuardPolicy, TableName
+from ._names import TableName
+from ._policy import GuardPolicy
 from ._scope import Base, Relation
 from ._text import place
 from ._verdict import Violation
 
 _MAX_VIOLATIONS: Final = 20
+
+
+class OutOfTime(Exception):  # a control signal inside this package, no failure
+    """The check took longer than it may."""
 
 
 @dataclass(slots=True)
@@ -24,10 +31,15 @@ class Report:
     policy: GuardPolicy
     text: str
     function_rule: FunctionRule
+    deadline: float
+    """When the check must have ended, by the processor time of its thread."""
     violations: list[Violation] = field(default_factory=list)
     tables: set[TableName] = field(default_factory=set)
     columns: set[tuple[str, str, str]] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
+    parameters: set[str] = field(default_factory=set)
+    seen: set[int] = field(default_factory=set)
+    """Tables, columns and queries that were resolved, by the identity of their nodes."""
     narrowed: dict[int, Base] = field(default_factory=dict)
     """Tables that are read through a list of their columns, because a form reads them all."""
     paths: list[tuple[exp.Column, tuple[Base, ...]]] = field(default_factory=list)
@@ -39,8 +51,7 @@ class Report:
 
     def add(self, violation: Violation, node: exp.Expr | None = None) -> None:
         """Adds *violation*, placed at *node*, unless it is there already."""
-        line, column = self._place(node)
-        placed = violation.model_copy(update={"line": line, "column": column})
+        placed = violation.model_copy(update=self._place(node))
         if len(self.violations) < _MAX_VIOLATIONS and placed not in self.violations:
             self.violations.append(placed)
 
@@ -76,10 +87,28 @@ class Report:
             for base in relation.bases:
                 self.narrowed[id(base.node)] = base
 
-    def _place(self, node: exp.Expr | None) -> tuple[int | None, int | None]:
+    def filtered(self, base: Base, condition: exp.Expr) -> None:
+        """Has the canonical text read only the rows of *base* that meet *condition*."""
+        self.narrowed[id(base.node)] = base
+        self.parameters |= parameters_of(condition)
+
+    def sees_names(self, nodes: Iterable[exp.Expr]) -> None:
+        """Notes that *nodes* are plain names, which whoever calls has looked at."""
+        self.seen.update(
+            id(node) for node in nodes if isinstance(node, exp.Column | exp.Identifier)
+        )
+
+    def check_time(self) -> None:
+        """Ends the check once its time is used up."""
+        if thread_time() > self.deadline:
+            raise OutOfTime
+
+    def _place(self, node: exp.Expr | None) -> dict[str, int]:
         if node is None:
-            return None, None
+            return {}
         for part in node.walk():
             if (start := part.meta.get("start")) is not None:
-                return place(self.text, start)
-        return None, None
+                line, column = place(self.text, start)
+                length = part.meta.get("end", start) - start + 1
+                return {"line": line, "column": column, "length": length}
+        return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -41,6 +42,8 @@ class Resolver:
 
     def query(self, node: exp.Expr, ctes: Ctes, outer: Scope | None) -> Shape:
         """The shape of the query *node*; its parts are checked on the way."""
+        self._report.check_time()
+        self._report.seen.add(id(node))
         with_ = node.args.get("with_")
         if with_ is not None:
             ctes = self._with(with_, ctes, outer)
@@ -80,6 +83,7 @@ class Resolver:
     ) -> Shape:
         """A CTE that may read itself, but in the second arm only."""
         name = fold(cte.alias)
+        self._report.seen.add(id(body))
         if (own := body.args.get("with_")) is not None:
             ctes = self._with(own, ctes, outer)
         holder = Scope(ctes, outer)
@@ -90,9 +94,21 @@ class Resolver:
         count = 1.0
         if _mentions(body.expression, name):
             count = self._steps(name, body, start, holder)
-        rows = start.rows + start.rows * again.rows * count
+        fanout = self._fanout(body.expression, holder, name)
+        rows = start.rows * (fanout ** min(count, 1_000) if fanout > 1 else again.rows * count + 1)
         self.work.check_rows(rows, cte)
         return replace(start, rows=rows, scans=start.scans + again.scans)
+
+    def _fanout(self, arm: exp.Expr, holder: Scope, name: str) -> float:
+        """How many rows one row becomes in a step: what the arm joins and no equality ties."""
+        scope = holder.inner.get(id(arm.unnest()))
+        if scope is None:
+            return 1.0
+        own = [relation for relation in scope.relations if relation.source == name]
+        others = [r for r in scope.relations if r.source != name and not r.ties]
+        # An equality counts for the later of its two sides; where that is the CTE, another is tied.
+        others = others[1:] if own and own[0].ties else others
+        return math.prod(max(1.0, relation.shape.rows) for relation in others) if own else 1.0
 
     def _steps(self, name: str, body: exp.SetOperation, start: Shape, holder: Scope) -> float:
         limits = self._report.policy.limits
@@ -155,6 +171,7 @@ class Resolver:
             if current is not node:
                 if current.args.get("with_"):
                     break
+                self._report.seen.add(id(current))
                 self._tail(current, Scope(ctes, outer, [_ANY_NAME]))
             arms.append(current.expression)
             current = current.this

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
-from ._names import fold
-from ._policy import TableName
+from ._names import TableName, fold
 
 
 @dataclass(slots=True)
@@ -59,6 +58,10 @@ class Relation:
     bases: tuple[Base, ...] = ()
     ties: int = 0
     """How many equalities tie its rows to what stands before."""
+    source: str = ""
+    """The name of the CTE that it reads, if any."""
+    gone: bool = False
+    """Whether it stands on the right of a SEMI or ANTI join, and can be named in ON only."""
     path: tuple[str, ...] = ()
     """Catalog, schema and table, where these may qualify a column."""
 
@@ -94,9 +97,19 @@ class Scope:
             yield scope
             scope = scope.outer
 
+    @property
+    def visible(self) -> list[Relation]:
+        """The relations whose columns can be named."""
+        return [relation for relation in self.relations if not relation.gone]
+
+    def in_sight(self) -> Iterator[Relation]:
+        """Every relation of this level and of those around it."""
+        for level in self.levels():
+            yield from level.relations
+
     def nearest_relations(self) -> list[Relation]:
         """The relations of the innermost level that has any: what a star stands for."""
-        return next((level.relations for level in self.levels() if level.relations), [])
+        return next((level.visible for level in self.levels() if level.relations), [])
 
 
 def fact_of(node: exp.Column, scope: Scope) -> Fact:

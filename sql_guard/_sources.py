@@ -18,6 +18,8 @@ _ASSUMED_ROWS: Final = 1_000.0
 _ASSUMED_ITEMS: Final = 10.0
 _COMMANDS: Final = frozenset({"show", "describe", "desc", "summarize"})
 _TYING: Final = frozenset({"NATURAL", "ASOF", "POSITIONAL", "SEMI", "ANTI"})
+_OF_QUERIES: Final = ("with_", "order", "limit", "offset")
+_LEFT_ONLY: Final = frozenset({"SEMI", "ANTI"})
 _FUNCTION_COLUMNS: Final = {True: "range", False: "generate_series"}
 
 
@@ -85,8 +87,10 @@ class Sources:
                 count += 2
             for relation in right:
                 relation.ties += count
+                relation.gone = relation.gone or not _LEFT_ONLY.isdisjoint(kind)
 
     def _table(self, node: exp.Table, scope: Scope) -> Relation:
+        self._report.seen.add(id(node))
         if not isinstance(node.this, exp.Identifier):
             if node.args.get("db") or node.args.get("catalog"):
                 self._refuse(node)
@@ -108,6 +112,8 @@ class Sources:
             return Relation(_alias(node) or name, Shape({}, open=True))
         self._report.tables.add(key)
         base = Base(node, key)
+        if (condition := policy.filter_of(key)) is not None:
+            self._report.filtered(base, condition)
         facts = {column: Fact(kind) for column, kind in columns.items()}
         shape = Shape(facts, rows=_ASSUMED_ROWS, scans=1)
         alias = _alias(node)
@@ -123,16 +129,14 @@ class Sources:
 
     def _subquery(self, node: exp.Subquery, scope: Scope) -> list[Relation]:
         inner = node.this
-        if not isinstance(inner, exp.Table | exp.Subquery) or (
-            isinstance(inner, exp.Subquery) and not _is_group(inner)
-        ):
+        if not _is_group(node):
             shape = self._resolver.query(inner, scope.ctes, scope)
             for clause in ("order", "limit", "offset"):
                 if (part := node.args.get(clause)) is not None:
                     inside = Scope(scope.ctes, scope, [Relation("", shape)])
                     self._resolver.expressions.resolve(part, inside)
             return [self._derived(node, shape)]
-        if _may_be_a_command(inner):
+        if _may_be_a_command(inner) or any(node.args.get(key) for key in _OF_QUERIES):
             self._refuse(node)
         found = self.relations(inner, scope)
         if not _alias(node):
@@ -157,6 +161,7 @@ class Sources:
     def _function(self, node: exp.Expr, call: exp.Expr, scope: Scope) -> Relation:
         if not self._report.function_rule.in_from(call):
             self._report.add(self._report.function_rule.refusal, call)
+        self._report.seen.add(id(call))
         arguments = Scope(scope.ctes, scope)
         for argument in call.args.values():
             for part in argument if isinstance(argument, list) else [argument]:
@@ -181,6 +186,11 @@ class Sources:
         else:
             self._report.needs_listed(found)
         unpivot = bool(node.args.get("unpivot"))
+        if not (node.expressions or node.args.get("fields")):
+            # The generator has no text for a pivot without columns: it would write another one.
+            self._refuse(node)
+        if isinstance(into := node.args.get("into"), exp.UnpivotColumns):
+            self._report.sees_names((into.this, *into.expressions))
         for key in ("expressions", "fields", "using", "group"):
             value = node.args.get(key)
             for part in value if isinstance(value, list) else [value]:
@@ -189,6 +199,7 @@ class Sources:
         return Relation(_alias(node), Shape({}, open=True))
 
     def _pivot_part(self, part: exp.Expr, inside: Scope, *, unpivot: bool) -> None:
+        self._report.sees_names((part, part.this) if unpivot else ())
         if not unpivot:
             self._resolver.expressions.resolve(part, inside)
         elif isinstance(part, exp.In):
@@ -203,7 +214,7 @@ class Sources:
         if names:
             shape = shape.renamed(names)
         name = node.name if isinstance(node, exp.Table) else ""
-        return Relation(_alias(node) or fold(name), shape)
+        return Relation(_alias(node) or fold(name), shape, source=fold(name))
 
     def _unlisted(self, node: exp.Table) -> None:
         known = ", ".join(sorted(self._report.policy.tables)[:40])
@@ -240,8 +251,11 @@ def own_name(call: exp.Expr) -> str:
 
 
 def _is_group(node: exp.Subquery) -> bool:
+    """Whether the parentheses hold an item of FROM, with or without joins, and no query."""
     inner = node.this
-    return isinstance(inner, exp.Table) or (isinstance(inner, exp.Subquery) and _is_group(inner))
+    return isinstance(inner, exp.Table) or (
+        isinstance(inner, exp.Subquery) and (bool(inner.args.get("joins")) or _is_group(inner))
+    )
 
 
 def _may_be_a_command(node: exp.Expr) -> bool:

@@ -13,7 +13,8 @@ class Violation(BaseModel, frozen=True):
     One reason to refuse.
 
     `message` and `hint` name only what the policy names, so that they can be logged and handed to
-    a model; `line` and `column` (from 1) say where, and are None where no single place is at fault.
+    a model; `line` and `column` (from 1) say where, and are None where no single place is at fault;
+    `length` is that of the place.
     """
 
     rule: str
@@ -21,6 +22,7 @@ class Violation(BaseModel, frozen=True):
     hint: str = ""
     line: int | None = None
     column: int | None = None
+    length: int = 1
 
 
 class Verdict(BaseModel, frozen=True):
@@ -28,7 +30,8 @@ class Verdict(BaseModel, frozen=True):
     The guard's answer on one text.
 
     `sql` is the canonical statement, the only text that may run; None when refused. `tables`,
-    `columns` (`schema.table.column`) and `functions` are what it reads, sorted.
+    `columns` (`schema.table.column`) and `functions` are what it reads, sorted. `parameters` are the
+    names for which it needs a value when it runs, those of row filters among them.
     """
 
     allowed: bool
@@ -37,6 +40,7 @@ class Verdict(BaseModel, frozen=True):
     tables: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
 
 
 class Reading(BaseModel, frozen=True):

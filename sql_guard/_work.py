@@ -9,8 +9,8 @@ from typing import Final
 from sqlglot import exp
 
 from ._estimate import Estimator
-from ._names import fold
-from ._policy import TableName
+from ._growth import grows
+from ._names import TableName, fold
 from ._report import Report
 from ._scope import Relation, Scope
 
@@ -32,6 +32,9 @@ _SIZED: Final = {
     "arg_max_null": 2,
     "arg_min_null": 2,
 }
+_COLLECTING: Final = frozenset(
+    {"histogram", "histogram_exact", "json_group_array", "json_group_object", "group_concat"}
+)
 _FORMATS: Final = frozenset({"printf", "format"})
 _PAIRWISE: Final = frozenset(
     {
@@ -55,10 +58,6 @@ SIZED_NODES: Final = (
 _KEY_LIKE: Final = (
     *(exp.Paren, exp.Cast, exp.TryCast, exp.Lower, exp.Upper, exp.Trim, exp.TimestampTrunc),
     *(exp.LastDay, exp.Coalesce, exp.Substring, exp.Add, exp.Sub, exp.DPipe, exp.Left),
-)
-_GROWING: Final = (
-    *(exp.DPipe, exp.Concat, exp.ConcatWs, exp.ArrayConcat, exp.Array, exp.Struct, exp.Replace),
-    *(exp.Add, exp.Map, exp.ArrayAppend, exp.ArrayPrepend),
 )
 
 
@@ -89,10 +88,16 @@ class Work:
                 self._too_large(node)
         elif isinstance(node, exp.Reduce) or _called(node) in _REDUCERS:
             self._reduction(node)
-        elif (name := _called(node)) in _SIZED:
+        else:
+            self._called_by_name(node, _called(node), scope)
+
+    def _called_by_name(self, node: exp.Expr, name: str, scope: Scope) -> None:
+        if name in _SIZED:
             self._sized(node, _SIZED[name], scope)
         elif name in _FORMATS:
             self._format(node)
+        elif name in _COLLECTING:
+            self.aggregate(node, scope)
         elif name in _PAIRWISE:
             sizes = [self.estimator.size(part, scope) for part in _arguments(node)]
             if len(sizes) > 1 and sizes[0] * sizes[1] > _MAX_PAIRS:
@@ -101,7 +106,7 @@ class Work:
     def aggregate(self, node: exp.Expr, scope: Scope) -> None:
         """Checks an aggregate that keeps all its input, such as `string_agg`."""
         rows = _select_level(scope).rows
-        size = self.estimator.size(node.this, scope)
+        size = self.estimator.size(node, scope)
         if rows * size > self._limits.max_generated_rows * 1_000:
             self._too_large(node)
 
@@ -157,14 +162,14 @@ class Work:
 
     def _reduction(self, node: exp.Expr) -> None:
         for function in node.find_all(exp.Lambda):
-            first = fold(function.expressions[0].name) if function.expressions else ""
-            for growing in function.this.find_all(*_GROWING):
-                if isinstance(growing, exp.Add):
-                    continue
-                uses = [i for i in growing.find_all(exp.Identifier) if fold(i.name) == first]
-                if len(uses) > 1:
-                    self._too_large(node)
-                    return
+            names = {fold(function.expressions[0].name)} if function.expressions else set()
+
+            def is_own(part: exp.Expr, names: set[str] = names) -> bool:
+                return isinstance(part, exp.Identifier) and fold(part.name) in names
+
+            if grows(function.this, is_own):
+                self._too_large(node)
+                return
 
     def _refuse_method(self, node: exp.Expr) -> None:
         self._report.refuse(

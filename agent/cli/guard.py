@@ -65,7 +65,11 @@ def check(
 def show_policy(
     *,
     deny_confidential: Annotated[
-        bool, typer.Option(help="Deny the columns that the semantic model calls confidential.")
+        bool,
+        typer.Option(
+            "--deny-confidential",
+            help="Deny the columns that the semantic model calls confidential.",
+        ),
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -119,7 +123,7 @@ def _guard(path: Path | None, role: str | None) -> Guard:
         with _retriever() as retriever:
             made: GuardPolicy = retriever.guard.policy
     else:
-        made = _read(path)
+        made = read_policy(path)
     from services.errors import NotFound
     from services.warehouse import DuckDBOpinion
     from sql_guard import Guard
@@ -134,7 +138,8 @@ def _guard(path: Path | None, role: str | None) -> Guard:
     return Guard(made, DuckDBOpinion() if made.dialect == "duckdb" else None)
 
 
-def _read(path: Path) -> GuardPolicy:
+def read_policy(path: Path) -> GuardPolicy:
+    """The policy in the file at *path*; `FileUnreadable` when it is none."""
     import yaml
 
     from services.errors import FileUnreadable

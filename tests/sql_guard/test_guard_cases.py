@@ -14,7 +14,7 @@ from sql_guard import Guard
 FIXTURES = Path(__file__).parent / "fixtures"
 FILES = sorted((FIXTURES / "cases").glob("*.jsonl"))
 USEFUL = [q for q in (FIXTURES / "useful.sql").read_text(encoding="utf-8").split(";\n") if q]
-ABOUT_CHANCE = ("SAMPLE", "LIMIT 10%", "current_", "now()", "POSITIONAL")
+ABOUT_CHANCE = ("SAMPLE", "random()", "LIMIT 10%", "current_", "now()", "POSITIONAL")
 
 
 def cases(path: Path) -> list[dict[str, Any]]:

@@ -173,3 +173,11 @@ def test_a_second_opinion_that_differs_refuses(policy: GuardPolicy, reading: Rea
     )
 
     assert ["second_opinion"] == [violation.rule for violation in verdict.violations]
+
+
+def test_the_parser_logs_no_statement(guard: Guard, caplog: pytest.LogCaptureFixture) -> None:
+    """Texts that the parser half understands do not reach a log."""
+    for sql in ("CALL secret()", "WITH x AS (VACUUM secret) SELECT 1", "SELECT 1 AT secret"):
+        guard.check(sql)
+
+    assert "" == caplog.text

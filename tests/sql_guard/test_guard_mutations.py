@@ -1,0 +1,161 @@
+"""Each rule is needed: with any one of them switched off, a known attack passes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sql_guard import (
+    Guard,
+    GuardPolicy,
+    _bounds,
+    _columns,
+    _expressions,
+    _functions,
+    _guard,
+    _parse,
+    _recursion,
+    _report,
+    _resolve,
+    _sources,
+    _text,
+    _work,
+)
+
+CASES = Path(__file__).parent / "fixtures" / "cases"
+
+
+def attacks() -> Iterator[str]:
+    """The texts to block, those found latest first: they are the hardest."""
+    files = sorted(CASES.glob("block_*.jsonl"), key=lambda path: path.stem != "block_more")
+    for path in files:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            yield json.loads(line)["sql"]
+
+
+ATTACKS = tuple(attacks())
+
+
+def nothing(*_: Any, **__: Any) -> Iterator[Any]:
+    return iter(())
+
+
+def none(*_: Any, **__: Any) -> None:
+    return None
+
+
+def no(*_: Any, **__: Any) -> bool:
+    return False
+
+
+def yes(*_: Any, **__: Any) -> bool:
+    return True
+
+
+def one(*_: Any, **__: Any) -> float:
+    return 1.0
+
+
+def rows_given(_self: Any, rows: float, *_: Any) -> float:
+    return rows
+
+
+def without(rule: Any) -> tuple[Any, ...]:
+    return tuple(each for each in _text._RULES if each is not rule)
+
+
+MUTATIONS: dict[str, tuple[Any, str, Any]] = {
+    "characters of the text": (_guard, "check_text", nothing),
+    "odd characters": (_text, "_RULES", without(_text._plain_characters)),
+    "template marks": (_text, "_RULES", without(_text._no_templates)),
+    "single commas": (_text, "_RULES", without(_text._single_commas)),
+    "node types": (_guard, "known_syntax", nothing),
+    "functions": (_functions.FunctionRule, "allowed_name", lambda *_: "f"),
+    "functions named by a text": (_functions.FunctionRule, "_names_allowed", yes),
+    "functions in FROM": (_functions.FunctionRule, "in_from", yes),
+    "bounds of a node": (_bounds.Bounds, "of", nothing),
+    "bounds of the whole": (_bounds.Bounds, "total", nothing),
+    "denied columns": (_report.Report, "denied", none),
+    "denied columns in stars and rows": (_report.Report, "denied_star", none),
+    "rows as values": (_columns.Columns, "row_of", none),
+    "stars": (_columns.Columns, "star", none),
+    "column patterns": (_columns.Columns, "pattern", none),
+    "natural joins": (_columns.Columns, "natural", none),
+    "unknown columns": (_columns.Columns, "_unknown", none),
+    "tables not listed": (_sources.Sources, "_unlisted", none),
+    "other things in FROM": (_sources.Sources, "_refuse", none),
+    "commands in parentheses": (_sources, "_may_be_a_command", no),
+    "positions of columns": (_expressions.Expressions, "_position", nothing),
+    "sizes of values": (_work.Work, "value", none),
+    "sizes of aggregates": (_work.Work, "aggregate", none),
+    "generated rows": (_work.Work, "generator", one),
+    "rows of joins": (_work.Work, "check_rows", none),
+    "scans of tables": (_work.Work, "check_scans", none),
+    "recursion": (_resolve, "steps", one),
+    "growth in recursion": (_recursion, "grows", no),
+    "growth in reductions": (_work, "grows", no),
+    "fan-out in recursion": (_resolve.Resolver, "_fanout", one),
+}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_an_attack_passes_without_the_rule(
+    policy: GuardPolicy, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Switching one rule off lets through what the others do not stop."""
+    owner, attribute, replacement = MUTATIONS[name]
+    monkeypatch.setattr(owner, attribute, replacement)
+    guard = Guard(policy)
+
+    assert any(guard.check(sql).allowed for sql in ATTACKS)
+
+
+@pytest.mark.parametrize(
+    ("owner", "attribute", "replacement", "sql"),
+    [
+        (_guard, "check_tokens", nothing, "SELECT " + "(" * 900 + "1" + ")" * 900),
+        (_text, "_RULES", (), "SELECT " + "(" * 100 + "1" + ")" * 100),
+        (_parse, "_only_queries", none, "DROP TABLE risk.limits"),
+        (_sources.Sources, "_joins", none, "SELECT 1 FROM risk.limits JOIN hr.salaries ON true"),
+    ],
+)
+def test_later_rules_stand_behind_earlier_ones(
+    policy: GuardPolicy,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: Any,
+    attribute: str,
+    replacement: Any,
+    sql: str,
+) -> None:
+    """Where one rule is off or forgets a place, another refuses, at the latest the last count."""
+    monkeypatch.setattr(owner, attribute, replacement)
+    verdict = Guard(policy).check(sql)
+
+    assert not verdict.allowed or "_RULES" == attribute
+
+
+def test_what_no_rule_looked_at_is_refused(
+    policy: GuardPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of the tree that the walk forgets is refused; without that last count it would pass."""
+    sql = "SELECT desk FROM risk.limits JOIN hr.salaries ON true"
+    monkeypatch.setattr(_sources.Sources, "_joins", none)
+    refused = Guard(policy).check(sql)
+    monkeypatch.setattr(_guard, "_RESOLVED", ())
+    passed = Guard(policy).check(sql)
+
+    assert (False, True) == (refused.allowed, passed.allowed)
+
+
+def test_a_check_that_runs_out_of_time_refuses(
+    policy: GuardPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deadline that has passed refuses even a plain statement."""
+    monkeypatch.setattr(_report, "thread_time", lambda: float("inf"))
+    first = Guard(policy).check("SELECT desk FROM risk.limits").violations[0]
+
+    assert "max_check_ms" == first.rule
