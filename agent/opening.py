@@ -31,6 +31,7 @@ def open_retriever(settings: Settings, snapshot_id: str | None = None) -> Retrie
         settings.warehouse_dir,
         snapshot_id,
         memory_limit=settings.query_memory,
+        workers=settings.query_workers,
         timeout=settings.query_timeout,
         max_rows=settings.max_rows,
     )

@@ -119,6 +119,9 @@ class Settings(BaseSettings):
     query_memory: str = Field(
         default="512MB", pattern=r"^\d+(KB|MB|GB)$", description="Memory limit of the query engine."
     )
+    query_workers: PositiveInt = Field(
+        default=2, description="Processes that run queries, each one at a time."
+    )
     max_rows: PositiveInt = Field(
         default=200_000, description="Most rows that one query may return."
     )

@@ -92,7 +92,8 @@ def _warehouse(settings: Settings) -> str:
         return "none yet; the first report builds the sample"
     with Warehouse.open(settings.warehouse_dir) as warehouse:
         count = len(warehouse.catalog().tables)
-        return f"{count} tables, snapshot {warehouse.snapshot.short_id}"
+        fences = ", ".join(warehouse.fences)
+        return f"{count} tables, snapshot {warehouse.snapshot.short_id}; fenced by {fences}"
 
 
 def _model(settings: Settings) -> str:

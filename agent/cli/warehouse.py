@@ -43,10 +43,13 @@ def load(
 
     A CSV or Parquet file becomes a table named after the file, a DuckDB file brings its tables.
     """
+    from agent.cli.report import ensure_warehouse
     from services.settings import load_settings
     from services.warehouse import load_files
 
-    snapshot = load_files(load_settings().warehouse_dir, files)
+    settings = load_settings()
+    ensure_warehouse(settings)
+    snapshot = load_files(settings.warehouse_dir, files)
     if as_json:
         print_json(snapshot)
     else:
@@ -78,11 +81,45 @@ def show(
     err().print(f"snapshot {snapshot.short_id}  {snapshot.path}")
     rows = table("table", "rows", "as of", "kind", "what it holds", right=("rows",))
     for entry in catalog.tables:
-        kind = "synthetic" if entry.synthetic else "real"
+        kind = "yours" if entry.origin == "user" else "synthetic" if entry.synthetic else "real"
         rows.add_row(
             entry.name, f"{entry.row_count:,}", str(entry.as_of or ""), kind, entry.comment
         )
     out().print(rows)
+
+
+@app.command("serve-copy")
+def serve_copy_to(
+    folder: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Folder of the copy: a warehouse of its own.")
+    ],
+    *,
+    policy: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What may be read; without it, every table and column."),
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """
+    Copy the tables and columns that a policy lists, and nothing else, into a warehouse to serve.
+
+    With OUT as `HOME/warehouse` and `ASSAY_HOME=HOME`, reports and questions run on the copy: what
+    the policy leaves out is not there to leak. `assay guard policy` prints a policy to start from.
+    """
+    from services.settings import load_settings
+    from services.warehouse import find_snapshot, serve_copy
+
+    listed = None
+    if policy is not None:
+        from agent.cli.guard import read_policy
+
+        listed = read_policy(policy)
+    snapshot = serve_copy(find_snapshot(load_settings().warehouse_dir, None), folder, listed)
+    if as_json:
+        print_json(snapshot)
+    else:
+        err().print(f"snapshot {snapshot.short_id}")
+        out().print(str(snapshot.path))
 
 
 def _show_columns(entry: CatalogTable, *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from ._errors import duckdb_errors
 from ._loading import load_files
 from ._sample import build_sample
 from ._second_opinion import DuckDBOpinion
+from ._serving import serve_copy
 from ._snapshots import Snapshot, current_snapshot, find_snapshot
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "find_snapshot",
     "load_files",
     "policy_tables",
+    "serve_copy",
 ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from services.errors import NotFound
 from services.evidence import Frozen, Sensitivity
@@ -103,8 +103,13 @@ ORDER BY c.table_name, c.column_index
 
 def read_catalog(connection: DuckDBPyConnection) -> Catalog:
     """The catalog as the warehouse file itself tells it."""
+    return catalog_of(lambda sql: connection.execute(sql).fetchall())
+
+
+def catalog_of(rows: Callable[[str], Iterable[Sequence[Any]]]) -> Catalog:
+    """The catalog of the file that *rows* runs queries on."""
     columns: dict[str, list[CatalogColumn]] = {}
-    for table, name, type_, comment, unit, sensitivity in connection.execute(_COLUMNS).fetchall():
+    for table, name, type_, comment, unit, sensitivity in rows(_COLUMNS):
         column = CatalogColumn(
             name=name,
             type=type_,
@@ -126,9 +131,7 @@ def read_catalog(connection: DuckDBPyConnection) -> Catalog:
                 row_count=row_count,
                 columns=tuple(columns[name]),
             )
-            for name, comment, origin, source, terms, synthetic, as_of, row_count in (
-                connection.execute(_TABLES).fetchall()
-            )
+            for name, comment, origin, source, terms, synthetic, as_of, row_count in rows(_TABLES)
         )
     )
 

@@ -1,42 +1,27 @@
-"""Read-only queries on one snapshot, in an engine that has nothing else to give."""
+"""Read-only queries on one snapshot, in worker processes that have nothing else to give."""
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
-from services.errors import QueryRefused, WarehouseBusy, WarehouseUnreadable
+from services.errors import WarehouseUnreadable
 from services.evidence import Column, Table
 
-from ._catalog import METADATA_SCHEMA, Catalog, read_catalog
-from ._errors import REBUILD_HINT, duckdb_errors, opening_errors
+from ._catalog import METADATA_SCHEMA, Catalog, catalog_of
+from ._errors import REBUILD_HINT
 from ._rows import to_table
+from ._sandbox_pool import WorkerLimits, WorkerPool
 from ._snapshots import Snapshot, find_snapshot
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
-_CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
-    "enable_external_access": False,
-    "autoload_known_extensions": False,
-    "autoinstall_known_extensions": False,
-    "allow_community_extensions": False,
-    "allow_unsigned_extensions": False,
-    "allow_persistent_secrets": False,
-    "python_enable_replacements": False,
-    # Spilling would write beside the file; a query that outgrows its memory ends instead.
-    "temp_directory": "",
-}
-
-# DuckDB shares one engine among the connections of a process to the same file.
-_opening = threading.Lock()
+_DIGEST: Final = f"SELECT digest FROM {METADATA_SCHEMA}.snapshot"  # noqa: S608 (a constant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +37,16 @@ class Warehouse:
     """
     One snapshot, open for reading; usable from many threads at once.
 
-    The engine is a fence of its own: read-only, no files, no network, no extensions, no settings,
-    and one query per statement. The guard stands before it.
+    Queries run in worker processes behind fences of their own: one query per statement, read-only,
+    no files, no network, no extensions, no settings. The guard stands before them.
     """
 
-    def __init__(
-        self,
-        connection: DuckDBPyConnection,
-        snapshot: Snapshot,
-        *,
-        timeout: timedelta,
-        max_rows: int,
-    ) -> None:
+    def __init__(self, pool: WorkerPool, snapshot: Snapshot, *, max_rows: int) -> None:
         self.snapshot = snapshot
-        self._connection = connection
-        self._timeout = timeout
+        self._pool = pool
         self._max_rows = max_rows
-        self._guard = threading.Lock()
         self._catalog: Catalog | None = None
-        self._closed = False
+        self._catalog_lock = threading.Lock()
 
     @classmethod
     def open(
@@ -80,35 +56,41 @@ class Warehouse:
         *,
         memory_limit: str = "512MB",
         threads: int = 1,
+        workers: int = 2,
         timeout: timedelta = timedelta(seconds=30),
         max_rows: int = 50_000,
     ) -> Self:
         """
         Open the snapshot called *snapshot_id*, or the current one, of the folder *directory*.
 
-        One thread is the default because a sum of doubles depends on how threads share the rows.
+        Each of *workers* processes runs one query at a time, within *memory_limit*. One thread is
+        the default because a sum of doubles depends on how threads share the rows.
         """
-        if timeout <= timedelta(0):
-            raise ValueError(f"timeout must be positive, got {timeout!r}")
+        limits = WorkerLimits(
+            memory_limit=memory_limit, threads=threads, workers=workers, timeout=timeout
+        )
         if max_rows < 1:
             raise ValueError(f"max_rows must be at least 1, got {max_rows!r}")
         wanted = find_snapshot(directory, snapshot_id)
-        config = _CONFIG | {"memory_limit": memory_limit, "threads": threads}
-        with _opening, opening_errors(wanted.path.name):
-            connection = _connect(wanted.path, config)
+        pool = WorkerPool(wanted.path.absolute(), _DIGEST, limits)
         try:
-            snapshot = _verified(connection, wanted)
+            snapshot = _verified(pool.digest, wanted)
         except BaseException:
-            connection.close()
+            pool.close()
             raise
-        return cls(connection, snapshot, timeout=timeout, max_rows=max_rows)
+        return cls(pool, snapshot, max_rows=max_rows)
+
+    @property
+    def fences(self) -> tuple[str, ...]:
+        """What the operating system keeps the workers from, as far as this one can."""
+        return self._pool.fences
 
     def catalog(self) -> Catalog:
         """What this snapshot holds."""
-        if self._catalog is None:
-            with self._cursor() as cursor, duckdb_errors():
-                self._catalog = read_catalog(cursor)
-        return self._catalog
+        with self._catalog_lock:
+            if self._catalog is None:
+                self._catalog = catalog_of(self._all_rows)
+            return self._catalog
 
     def execute(
         self,
@@ -125,23 +107,16 @@ class Warehouse:
         the columns that identify a row.
         """
         started = time.monotonic()
-        with self._cursor() as cursor, duckdb_errors(), self._deadline(cursor):
-            _refuse_all_but_one_query(cursor, sql)
-            cursor.execute(sql, parameters)
-            description = cursor.description
-            rows = cursor.fetchmany(self._max_rows + 1)
-        table = to_table(description, rows[: self._max_rows], columns=columns or {}, key=key)
+        rows = self._pool.run(sql, parameters, max_rows=self._max_rows)
         return QueryResult(
-            table=table,
-            complete=len(rows) <= self._max_rows,
+            table=to_table(rows, columns=columns or {}, key=key),
+            complete=rows.complete,
             elapsed=timedelta(seconds=time.monotonic() - started),
         )
 
     def close(self) -> None:
-        """Release the file; closing twice is harmless."""
-        with self._guard:
-            self._closed = True
-            self._connection.close()
+        """End the workers and release the file; closing twice is harmless."""
+        self._pool.close()
 
     def __enter__(self) -> Self:
         return self
@@ -154,63 +129,15 @@ class Warehouse:
     ) -> None:
         self.close()
 
-    @contextmanager
-    def _cursor(self) -> Iterator[DuckDBPyConnection]:
-        """A fresh connection to the engine: nothing a query defines outlives it."""
-        with self._guard:
-            if self._closed:
-                raise WarehouseBusy("The warehouse was closed.")
-            with duckdb_errors():
-                cursor = self._connection.cursor()
-        try:
-            yield cursor
-        finally:
-            cursor.close()
-
-    @contextmanager
-    def _deadline(self, cursor: DuckDBPyConnection) -> Iterator[None]:
-        timer = threading.Timer(self._timeout.total_seconds(), cursor.interrupt)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-            # The cursor closes next: an interrupt that has begun must be over by then.
-            timer.join()
+    def _all_rows(self, sql: str) -> Sequence[Sequence[Any]]:
+        return list(zip(*self._pool.run(sql, max_rows=sys.maxsize - 1).data, strict=True))
 
 
-def _connect(
-    path: Path, config: dict[str, str | bool | int | float | list[str]]
-) -> DuckDBPyConnection:
-    import duckdb
-
-    connection = duckdb.connect(path, read_only=True, config=config)
-    locked = connection.execute("SELECT current_setting('lock_configuration')").fetchone()
-    if locked != (True,):
-        # Set last and in this order: the file must be open before the file system goes away.
-        connection.execute("SET GLOBAL TimeZone = 'UTC'")
-        connection.execute("SET disabled_filesystems = 'LocalFileSystem'")
-        connection.execute("SET lock_configuration = true")
-    return connection
-
-
-def _verified(connection: DuckDBPyConnection, wanted: Snapshot) -> Snapshot:
+def _verified(digest: str | None, wanted: Snapshot) -> Snapshot:
     """The snapshot that the file says it is; it must be the one that was asked for."""
-    with opening_errors(wanted.path.name):
-        statement = f"SELECT digest FROM {METADATA_SCHEMA}.snapshot"  # noqa: S608 (a constant)
-        found = connection.execute(statement).fetchone()
-    if found is None or not str(found[0]).startswith(wanted.id):
+    if digest is None or not digest.startswith(wanted.id):
         message = (
             f"The warehouse file {wanted.path.name} holds another snapshot than its name says."
         )
         raise WarehouseUnreadable(message, hint=REBUILD_HINT)
-    return Snapshot(id=str(found[0]), path=wanted.path)
-
-
-def _refuse_all_but_one_query(cursor: DuckDBPyConnection, sql: str) -> None:
-    import duckdb
-
-    statements = cursor.extract_statements(sql)
-    if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-        raise QueryRefused("The warehouse runs one query at a time, and nothing but queries.")
+    return Snapshot(id=digest, path=wanted.path)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from services.errors import (
     AssayError,
@@ -35,7 +35,7 @@ QUERY_ERRORS: Final[dict[str, tuple[type[AssayError], str]]] = {
     "HTTPException": (QueryRefused, "The warehouse engine refuses this query"),
     "ConnectionException": (WarehouseBusy, "The warehouse connection is closed or in use"),
     "ResourceInUseException": (WarehouseBusy, "The warehouse is in use"),
-    "TransactionException": (WarehouseBusy, "The warehouse is in use"),
+    "TransactionException": (QueryRefused, "The warehouse engine refuses this query"),
     "IOException": (WarehouseUnreadable, _DAMAGED),
     "SerializationException": (WarehouseUnreadable, _DAMAGED),
     "FatalException": (WarehouseUnreadable, _DAMAGED),
@@ -63,6 +63,33 @@ QUERY_ERRORS: Final[dict[str, tuple[type[AssayError], str]]] = {
     "Error": (WarehouseUnreadable, _DAMAGED),
 }
 
+_HINTS: Final[dict[type[AssayError], str]] = {
+    QueryTimedOut: "Ask for less data at once, or raise `ASSAY_QUERY_TIMEOUT`.",
+    QueryTooLarge: "Nothing is spilled to disk: filter or aggregate earlier, sort fewer rows, or raise `ASSAY_QUERY_MEMORY`.",
+    WarehouseUnreadable: REBUILD_HINT,
+}
+
+
+def query_error(name: str) -> AssayError:
+    """What the driver's exception of that *name* is to us."""
+    kind, message = QUERY_ERRORS[name]
+    return kind(message + ".", hint=_HINTS.get(kind, ""))
+
+
+def raise_from_worker(kinds: Sequence[str], text: str) -> NoReturn:
+    """Raise the exception that a worker met: *kinds* names its classes, nearest first."""
+    import duckdb
+
+    for name in kinds:
+        if name == "NotOneQuery":
+            raise QueryRefused("The warehouse runs one query at a time, and nothing but queries.")
+        if name == "MemoryError":
+            raise duckdb.OutOfMemoryException(text)
+        if name in QUERY_ERRORS:
+            raise getattr(duckdb, name)(text)
+    # Values that Python cannot hold, such as dates before its calendar.
+    raise duckdb.DataError(text)
+
 
 @contextmanager
 def duckdb_errors() -> Iterator[None]:
@@ -78,9 +105,7 @@ def duckdb_errors() -> Iterator[None]:
         with interrupts():
             yield
     except duckdb.Error as error:
-        kind, message = _nearest(error)
-        hint = REBUILD_HINT if kind is WarehouseUnreadable else ""
-        raise kind(message + ".", hint=hint) from error
+        raise query_error(_nearest(error)) from error
 
 
 @contextmanager
@@ -171,6 +196,6 @@ def _busy(name: str) -> WarehouseBusy:
     )
 
 
-def _nearest(error: duckdb.Error) -> tuple[type[AssayError], str]:
+def _nearest(error: duckdb.Error) -> str:
     names = (kind.__name__ for kind in type(error).__mro__)
-    return next(QUERY_ERRORS[name] for name in names if name in QUERY_ERRORS)
+    return next(name for name in names if name in QUERY_ERRORS)
