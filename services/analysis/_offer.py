@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -62,14 +62,24 @@ class Offer:
     cells: Mapping[str, Offered]
 
 
-def make_offer(context: SectionContext, analysis: SectionAnalysis, *, budget: int) -> Offer:
-    """The tables that the section's claims cite most, cut to *budget* characters; cuts are said."""
+def make_offer(
+    context: SectionContext,
+    analysis: SectionAnalysis,
+    *,
+    budget: int,
+    is_useful: Callable[[Mapping[str, Offered]], bool],
+) -> Offer:
+    """
+    The tables that the section's claims cite most, cut to *budget* characters; cuts are said.
+
+    A table whose cells are not *is_useful* is left out.
+    """
     labels = {c.cell: c.label for c in analysis.claims if isinstance(c, ValueClaim)}
     cells: dict[str, Offered] = {}
     texts: list[str] = []
     for exhibit in _chosen(context, analysis.claims):
         text, found = _table(f"T{len(texts) + 1}", _title(context, exhibit), exhibit, labels)
-        if found and len(text) <= budget:
+        if len(text) <= budget and is_useful(found):
             budget -= len(text)
             texts.append(text)
             cells |= found
@@ -111,7 +121,8 @@ def _table(
     cells: dict[str, Offered] = {}
     for line, row in enumerate(rows, start=1):
         for column in measures:
-            offered = _offered(exhibit, row, column, labels)
+            said = labels.get(exhibit.cell(row, column.name), "")
+            offered = _offered(exhibit, row, column, title, said)
             if offered is not None:
                 cells[f"{name}.{line}.{column.name}"] = offered
         shown = [_told(table.value(row, column.name)) for column in keys]
@@ -120,16 +131,16 @@ def _table(
     return "\n".join(lines), _unambiguous(cells)
 
 
-def _offered(
-    exhibit: Exhibit, row: str, column: Column, labels: Mapping[Cell, str]
-) -> Offered | None:
-    """The cell with a label that says whose it is; none without a number or such a label."""
+def _offered(exhibit: Exhibit, row: str, column: Column, title: str, said: str) -> Offered | None:
+    """The cell under a label that says whose it is; none without a number or such a label."""
     value = number(exhibit.table.value(row, column.name))
-    names = _names(exhibit, row)
-    said = labels.get(exhibit.cell(row, column.name), "")
-    is_full = bool(said) and all(name.lower() in said.lower() for name in names)
-    label = said if is_full else _label(column, names)
-    return Offered(exhibit, row, column.name, label, value) if label and value is not None else None
+    keys = [exhibit.table.value(row, key) for key in exhibit.table.key]
+    names = [_told(key).replace("_", " ") for key in keys if not isinstance(key, date)]
+    if value is None or None in keys:
+        return None
+    is_full = " " in said and all(name.lower() in said.lower() for name in names)
+    label = said if is_full else _label(column, names, title)
+    return Offered(exhibit, row, column.name, label, value) if label else None
 
 
 def _unambiguous(cells: Mapping[str, Offered]) -> dict[str, Offered]:
@@ -167,17 +178,11 @@ def _told(value: Scalar) -> str:
     return " ".join(str(value).split())[:_LONGEST_NAME]
 
 
-def _names(exhibit: Exhibit, row: str) -> list[str]:
-    """What a row is called, without dates."""
-    keys = [exhibit.table.value(row, key) for key in exhibit.table.key]
-    return [_told(key).replace("_", " ") for key in keys if not isinstance(key, date)]
-
-
-def _label(column: Column, names: Sequence[str]) -> str:
+def _label(column: Column, names: Sequence[str], title: str) -> str:
     """`Net exposure of EM FX, USD`; empty where all that names the row could pass for figures."""
     plain = [name for name in names if not check_label(name, where="label")]
     if names and not plain:
         return ""
     measure = (column.label or column.name.replace("_", " ")).strip()
-    label = f"{measure[:1].upper()}{measure[1:]}" + (f" of {', '.join(plain)}" if plain else "")
-    return "" if check_label(label, where="label") else label
+    label = f"{measure} of {', '.join(plain)}" if plain else f"{title}: {measure}"
+    return "" if check_label(label, where="label") else f"{label[:1].upper()}{label[1:]}"

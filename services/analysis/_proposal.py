@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 from services.analysis._cells import date_beside, number
-from services.analysis._claimset import ClaimId, ClaimSet, Place
+from services.analysis._claimset import ClaimId, ClaimSet, Place, date_at
 from services.analysis._offer import Offered
 from services.analysis.claims import (
     Claim,
@@ -19,9 +20,11 @@ from services.analysis.formats import is_currency
 from services.analysis.prose import slots_of
 from services.evidence import MetricSource, Scalar
 
-_KINDS: Final = ("change", "trend", "share", "highest", "lowest", "value")
-"""Claims on one cell; `comparison` needs a second."""
+_KINDS: Final = ("change", "trend", "share", "highest", "lowest")
+"""Claims on one cell, said beside its value; `comparison` needs a second."""
 _LEAST_TREND: Final = 3
+_LEAST_GAP: Final = timedelta(days=20)
+"""Between two dates of a change: from day to day there is always one."""
 _TOTALS: Final = frozenset({"total", "all", "sum", "overall"})
 
 
@@ -46,8 +49,6 @@ class Proposal:
         chosen = {tuple(sorted(claim.items())): claim for claim in proposed["claims"]}
         for index, claim in enumerate(chosen.values(), start=1):
             self._add(f"model.{self.number}.{index}", claim)
-        if self._kinds <= {"value"}:
-            raise ProposalRefused("it only repeats a value; add a change, a share or a rank")
         prose = " ".join(_sentence(lead, clauses) for lead, clauses in self._clauses.items())
         lead = next(iter(self._clauses))
         return Finding(
@@ -71,7 +72,7 @@ class Proposal:
         clauses = self._clauses.setdefault(lead, [])
         if kind == "comparison":
             clauses.append(self._comparison(name, cell, self.cells[proposed["other"]]))
-        elif kind != "value":
+        else:
             clauses.append(self.clause(kind, name, cell))
         self._kinds.add(kind)
 
@@ -101,7 +102,7 @@ class Proposal:
 
     def _change(self, name: str, offered: Offered) -> str:
         history = _history(offered)
-        if len(history) < 2:
+        if len(history) < 2 or date_at(history[-1]) - date_at(history[-2]) < _LEAST_GAP:
             raise ProposalRefused(f"{offered.label} has no earlier date to compare with")
         change = self.section.change(
             f"{name}.change", f"{offered.label}: change", history[-1], history[-2]
@@ -161,12 +162,11 @@ class Proposal:
 def possible(section: ClaimSet, cells: Mapping[str, Offered]) -> dict[str, list[str]]:
     """The cells on which each kind of claim can be made: of `highest`, those that are."""
     found: dict[str, list[str]] = {kind: [] for kind in _KINDS}
-    for number_, (name, cell) in enumerate(cells.items()):
-        found["value"].append(name)
-        trial = Proposal(section, number_, cells, (), Author())
-        for kind in _KINDS[:-1]:
+    for index, (name, cell) in enumerate(cells.items()):
+        trial = Proposal(section, index, cells, (), Author())
+        for kind in _KINDS:
             with contextlib.suppress(ProposalRefused):
-                trial.clause(kind, f"possible.{number_}.{kind}", cell)
+                trial.clause(kind, f"possible.{index}.{kind}", cell)
                 found[kind].append(name)
     return {kind: names for kind, names in found.items() if names}
 

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from services.analysis._claimset import ClaimSet
-from services.analysis._offer import Offer, make_offer
+from services.analysis._offer import Offer, Offered, make_offer
 from services.analysis._proposal import Proposal, ProposalRefused, possible
 from services.analysis.build import SEVERITIES
 from services.analysis.claims import Claim, ValueClaim, cells_of
@@ -39,8 +39,8 @@ You are a risk analyst of a bank. You see tables of one section of a report, and
 already found. Add up to {_MOST_FINDINGS} findings that a risk committee should know and that are not said yet.
 A finding is a list of claims on cells. A cell is named T1.2.exposure: table, line, column.
 Kinds of claims: change (against the same line at the date before), trend (over all its dates),
-share (of the sum of its column), highest or lowest (in its column), value, and comparison
-(with another cell of the same line or column). Claim only what the tables show.
+share (of the sum of its column), highest or lowest (in its column), and comparison (with another
+cell of the same line or column). The value itself is said beside each claim.
 Prefer what is large, what moved most, and what the rules leave out. Example:
 {{"answer": {{"findings": [{{"severity": "medium", "claims": [{{"kind": "change", "cell": "T1.3.exposure"}}, {{"kind": "highest", "cell": "T1.3.exposure"}}]}}]}}}}
 Only if the rules have said all that matters: {{"answer": {{"nothing_to_add": true}}}}
@@ -87,7 +87,7 @@ class _Work:
 
     async def run(self) -> None:
         """Ask once; what fails is asked for once more, with the reasons."""
-        offer = make_offer(self.context, self.analysis, budget=_TABLES)
+        offer = await asyncio.to_thread(self._offer)
         if not offer.cells:
             return
         prompt = self._prompt(offer)
@@ -104,15 +104,23 @@ class _Work:
         document = await self.client.complete(
             _SYSTEM,
             prompt,
-            _schema(self._possible(offer), most),
+            _schema(offer, self._possible(offer.cells), most),
             schema_name="findings",
             max_tokens=_MAX_TOKENS,
         )
         proposed: list[dict[str, Any]] = document["answer"].get("findings", [])
         return proposed
 
-    def _possible(self, offer: Offer) -> dict[str, list[str]]:
-        return possible(ClaimSet(self.context.section, self.context.as_of), offer.cells)
+    def _offer(self) -> Offer:
+        return make_offer(
+            self.context,
+            self.analysis,
+            budget=_TABLES,
+            is_useful=lambda cells: bool(self._possible(cells)),
+        )
+
+    def _possible(self, cells: Mapping[str, Offered]) -> dict[str, list[str]]:
+        return possible(ClaimSet(self.context.section, self.context.as_of), cells)
 
     def _take(self, offer: Offer, proposed: Sequence[Mapping[str, Any]]) -> list[str]:
         """Keep the findings that hold; returns why the others do not."""
@@ -187,7 +195,7 @@ def _signature(claim: Claim) -> tuple[Any, ...]:
     return (claim.kind, cells_of(claim), getattr(claim, "descending", None))
 
 
-def _schema(possible: Mapping[str, Sequence[str]], most: int) -> dict[str, Any]:
+def _schema(offer: Offer, possible: Mapping[str, Sequence[str]], most: int) -> dict[str, Any]:
     """Of each kind only the claims that can be made: what is not the highest cannot be called so."""
     any_cell = {"$ref": "#/$defs/cell"}
     claims = [_object(kind=_enum([kind]), cell=_enum(cells)) for kind, cells in possible.items()]
@@ -198,7 +206,7 @@ def _schema(possible: Mapping[str, Sequence[str]], most: int) -> dict[str, Any]:
     some = _object(findings=_array(finding, most))
     none = _object(nothing_to_add={"type": "boolean", "enum": [True]})
     schema = _object(answer={"anyOf": [some, none]})
-    return {**schema, "$defs": {"cell": _enum(possible["value"])}}
+    return {**schema, "$defs": {"cell": _enum(list(offer.cells))}}
 
 
 def _enum(values: Sequence[str]) -> dict[str, Any]:

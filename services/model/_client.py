@@ -129,9 +129,9 @@ class ModelClient:
         try:
             # The library's own timeout is for each read: a server that trickles would never end.
             async with client, asyncio.timeout(seconds):
-                return await call(client)
+                body = await call(client)
         except (openai.APITimeoutError, TimeoutError) as error:
-            raise self._server.silent(f"did not answer within {seconds:g} seconds") from error
+            raise self._server.unanswered(f"did not answer within {seconds:g} seconds") from error
         except openai.APIConnectionError as error:
             raise self._server.silent("cannot be reached") from error
         except openai.APIStatusError as error:
@@ -139,6 +139,8 @@ class ModelClient:
             raise self._server.refused(f"refused the request (HTTP {status})") from error
         except (openai.OpenAIError, ValueError, OSError) as error:
             raise self._server.refused("gave no answer that can be read") from error
+        self._server.answered()
+        return body
 
     def _attributes(
         self, model: str, messages: _Messages, request: Mapping[str, Any]

@@ -22,7 +22,7 @@ class Server:
 
     It gets one call at a time: a local server works on one anyway, and a call that waits in our
     queue does not use up its time. Once it has failed to answer, the calls behind fail at once, so
-    that a dead server costs a run one timeout and not one for every sentence.
+    that a dead server costs a run two timeouts and not one for every sentence.
     """
 
     def __init__(self, url: str) -> None:
@@ -32,22 +32,31 @@ class Server:
         self.port = parts.port or {"https": 443}.get(parts.scheme, 80)
         self._turn = asyncio.Lock()
         self._silent_until = 0.0
+        self._unanswered = 0
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Our turn to ask; `ModelUnavailable` when the server was silent a moment ago."""
         async with self._turn:
             if time.monotonic() < self._silent_until:
-                raise self.silent("did not answer a moment ago, and was not asked again")
+                raise self.refused("did not answer a moment ago, and was not asked again")
             yield
 
+    def answered(self) -> None:
+        self._unanswered = 0
+
+    def unanswered(self, what: str) -> ModelUnavailable:
+        """The error of a call that ran out of time; after two in a row the server is left alone."""
+        self._unanswered += 1
+        return self.silent(what) if self._unanswered > 1 else self.refused(what)
+
     def silent(self, what: str) -> ModelUnavailable:
-        """The error of a server that does not answer; it is left alone for a while."""
-        self._silent_until = max(self._silent_until, time.monotonic() + _COOL_DOWN)
-        return ModelUnavailable(f"The model server at {self.host} {what}.", hint=_HINT)
+        """The error of a server that is not there; it is left alone for a while."""
+        self._silent_until = time.monotonic() + _COOL_DOWN
+        return self.refused(what)
 
     def refused(self, what: str) -> ModelUnavailable:
-        """The error of a server that answers, and gives no completion."""
+        """The error of one call that came to nothing."""
         return ModelUnavailable(f"The model server at {self.host} {what}.", hint=_HINT)
 
 

@@ -29,8 +29,8 @@ from ._words import forms
 _SYSTEM: Final = """\
 You turn a question about a bank's risk data into a query. You may use only the metrics, groups
 and values that are listed; choose the metric whose meaning is what the question asks for.
-Group only by what the question says "by", "per" or "which". Filter only on values that a word of
-the question means, and name that word. Leave dates and numbers alone: they are read elsewhere.
+Group only by what the question says "by", "per" or "which". Filter only on values that it names.
+Leave dates and numbers alone: they are read elsewhere.
 If no listed metric is what the question asks for, answer {"answer": {"cannot_answer": true}}.
 Answer with one JSON object."""
 _CANNOT: Final = "Neither the known names nor the model find this question answered by the data."
@@ -77,12 +77,11 @@ def _prompt(scope: Scope) -> str:
         f"- {m.name}: {m.label} ({', '.join((m.unit, *m.synonyms[:4])).strip(', ')})"
         for m in scope.metrics
     ]
-    groups = [
-        f"- {name}" + (f": {'; '.join(scope.filters[name][:12])}" if name in scope.filters else "")
-        for name in scope.fields
-    ]
+    values = [f"- {name}: {'; '.join(found)}" for name, found in scope.filters.items()]
+    groups = [f"Groups: {', '.join(scope.groups) or 'none'}"]
+    groups += ["Values to filter on:", *values] if values else ["Values to filter on: none"]
     asked = f"Question: {scope.question}"
-    return "\n".join(["Metrics:", *metrics, "Groups, and values to filter on:", *groups, asked])
+    return "\n".join(["Metrics:", *metrics, *groups, asked])
 
 
 def _understanding(scope: Scope, answer: Mapping[str, Any]) -> Understanding:
@@ -143,14 +142,8 @@ def _groups(scope: Scope, chosen: Iterable[str]) -> list[Named]:
 
 
 def _condition(scope: Scope, wanted: Mapping[str, str]) -> Condition:
-    """The model's filter, when the word it names is the value's, or nobody else's."""
-    word, value = wanted["word"], wanted["value"]
-    if not is_near(word, forms(value)) and word not in scope.unknown:
-        raise NotUnderstood(
-            f"The model reads '{scope.words[word]}' as a value that it does not name.",
-            words=(scope.words[word],),
-        )
-    return Condition(scope.fields[wanted["field"]], "eq", (value,), scope.words[word])
+    field, value = wanted["field"], wanted["value"]
+    return Condition(scope.fields[field], "eq", (value,), value)
 
 
 def _unused(scope: Scope, draft: Draft) -> tuple[str, ...]:

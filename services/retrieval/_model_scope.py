@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
@@ -19,8 +19,8 @@ from ._words import IGNORED, forms, read_words
 
 _MOST_METRICS: Final = 12
 _MOST_VALUES: Final = 25
-"""A field with more texts than this offers only those that share a word with the question."""
 _NEAR: Final = 0.8
+_NONE: Final[dict[str, Any]] = {"type": "array", "items": {"type": "null"}, "maxItems": 0}
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,6 @@ class Scope:
         }
 
     @cached_property
-    def unknown(self) -> frozenset[str]:
-        """Forms of the words that the parser gives no meaning to."""
-        return frozenset(form for text in self.draft.unknown for form in forms(text))
-
-    @cached_property
     def metrics(self) -> tuple[Metric, ...]:
         """The metrics that a word of the question names, in part or nearly; closest first."""
         read = {m for named in self.draft.metrics for m in named.meanings.metrics}
@@ -79,20 +74,26 @@ class Scope:
         return {name: tuple(names) for name, names in found.items()}
 
     @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """Those of the fields that a word of the question names."""
+        return tuple(name for name in self.fields if any(map(self.names, self._phrases(name))))
+
+    @cached_property
     def filters(self) -> Mapping[str, tuple[str, ...]]:
-        """Texts that occur in each dimension, so far as they are few or the question names them."""
+        """Texts that occur in a field and that a word of the question names."""
         found = {}
         for name, qualified in self.fields.items():
-            texts = dict.fromkeys(
-                value
-                for option in qualified
-                for value in self.values.get(option, ())
-                if isinstance(value, str)
-            )
-            kept = [text for text in texts if len(texts) <= _MOST_VALUES or self.names(text)]
+            texts = (value for option in qualified for value in self.values.get(option, ()))
+            kept = [text for text in texts if isinstance(text, str) and self.names(text)]
             if kept:
-                found[name] = tuple(kept)
+                found[name] = tuple(dict.fromkeys(kept))[:_MOST_VALUES]
         return found
+
+    def _phrases(self, name: str) -> Iterator[str]:
+        """What the field called *name* is called."""
+        for option in self.fields[name]:
+            field = self.model.dataset(option.partition(".")[0]).field(name)
+            yield from (field.name, field.label, *field.synonyms)
 
     def names(self, phrase: str) -> bool:
         """Whether some word of the question is, or nearly is, a word of *phrase*."""
@@ -129,16 +130,14 @@ def answer_schema(scope: Scope) -> dict[str, Any]:
         _object(
             field={"type": "string", "enum": [name]},
             value={"type": "string", "enum": list(values)},
-            word={"type": "string", "enum": list(scope.words)},
         )
         for name, values in scope.filters.items()
     ]
+    groups = {"type": "string", "enum": list(scope.groups)}
     query = _object(
         metrics=_array({"type": "string", "enum": [m.name for m in scope.metrics]}, 1, 2),
-        group_by=_array({"type": "string", "enum": list(scope.fields)}, 0, 2),
-        filters=_array({"anyOf": conditions}, 0, 3)
-        if conditions
-        else _array({"type": "null"}, 0, 0),
+        group_by=_array(groups, 0, 2) if scope.groups else _NONE,
+        filters=_array({"anyOf": conditions}, 0, 3) if conditions else _NONE,
         ranking={"type": "string", "enum": ["none", "largest", "smallest"]},
     )
     nothing = _object(cannot_answer={"type": "boolean", "enum": [True]})

@@ -98,15 +98,10 @@ async def test_the_model_may_have_nothing_to_add(
 
 
 SENSELESS = {
-    "a value alone": finding(claim("value", "T1.2.exposure")),
-    "not the highest": finding(claim("highest", "T1.2.exposure")),
-    "no earlier date": finding(claim("change", "T1.4.exposure")),
-    "two dates are no trend": finding(claim("trend", "T1.1.exposure")),
-    "negative parts": finding(claim("share", "T1.1.exposure")),
-    "a ratio is no part": finding(claim("share", "T1.1.npl")),
     "other units": finding(claim("comparison", "T1.1.exposure", "T1.1.npl")),
     "other dates": finding(claim("comparison", "T1.1.exposure", "T1.4.exposure")),
     "equal": finding(claim("comparison", "T1.1.exposure", "T1.1.exposure")),
+    "neither line nor column": finding(claim("comparison", "T1.1.exposure", "T2.1.total")),
 }
 
 
@@ -115,6 +110,8 @@ async def test_a_senseless_finding_is_dropped(
     model_server: ModelServer, context: SectionContext, analysis: SectionAnalysis, choice: Any
 ) -> None:
     """A choice that says nothing true goes back once with the reason, and is dropped after that."""
+    context.compute("total_exposure", {"desks": context["desks"]})
+
     written, credit = await run(model_server, context, analysis, answered(choice))
 
     assert written == analysis
@@ -123,11 +120,35 @@ async def test_a_senseless_finding_is_dropped(
     assert len(model_server.requests) == 2
 
 
+IMPOSSIBLE = {
+    "not the highest": finding(claim("highest", "T1.2.exposure")),
+    "no earlier date": finding(claim("change", "T1.4.exposure")),
+    "two dates are no trend": finding(claim("trend", "T1.1.exposure")),
+    "negative parts": finding(claim("share", "T1.1.exposure")),
+    "a ratio is no part": finding(claim("share", "T1.1.npl")),
+    "a table that is not there": finding(claim("change", "T9.1.exposure")),
+    "a column that is not there": finding(claim("change", "T1.1.weather")),
+    "a number of its own": finding({**claim("change", "T1.1.exposure"), "number": "12"}),
+    "too severe": finding(GROWS["claims"][0], severity="critical"),
+}
+
+
+@pytest.mark.parametrize("choice", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+async def test_what_cannot_be_claimed_cannot_be_chosen(
+    model_server: ModelServer, context: SectionContext, analysis: SectionAnalysis, choice: Any
+) -> None:
+    """The schema offers a kind of claim only for the cells of which it can be true."""
+    written, credit = await run(model_server, context, analysis, answered(choice))
+
+    assert written == analysis
+    assert credit.note.endswith("The rules' findings stand alone.")
+
+
 async def test_a_better_finding_takes_the_place_of_a_failed_one(
     model_server: ModelServer, context: SectionContext, analysis: SectionAnalysis
 ) -> None:
     """What the model proposes after the reasons counts like what it proposed first."""
-    failed = finding(claim("value", "T1.2.exposure"))
+    failed = SENSELESS["equal"]
     written, credit = await run(model_server, context, analysis, answered(failed), answered(GROWS))
 
     assert len(written.findings) == 2
@@ -162,7 +183,10 @@ async def test_a_trend_needs_three_dates(
 ) -> None:
     """Three dates of one line make a trend."""
     days = [date(2026, 3, 31), PREVIOUS, AS_OF]
-    columns = [Column(name="as_of", type="date"), Column(name="loans", type="decimal", unit="EUR")]
+    columns = [
+        Column(name="as_of", type="date"),
+        Column(name="balance", type="decimal", unit="EUR"),
+    ]
     rows = [
         [day, amount] for day, amount in zip(days, (3_000_000, 2_000_000, 1_000_000), strict=True)
     ]
@@ -173,30 +197,22 @@ async def test_a_trend_needs_three_dates(
     bare = analysis.model_copy(update={"claims": (), "findings": (), "evidence": ()})
 
     written, _ = await run(
-        model_server, context, bare, answered(finding(claim("trend", "T1.1.loans")))
+        model_server, context, bare, answered(finding(claim("trend", "T1.1.balance")))
     )
 
-    expected = "Loans is EUR 1.0m; over the dates from 31 March 2026 it fell by EUR 2.0m."
+    expected = "Loans: balance is EUR 1.0m; over the dates from 31 March 2026 it fell by EUR 2.0m."
     assert printed(context, written, 0) == expected
     assert written.findings[0].kind == "trend"
 
 
-UNAVAILABLE: list[Answer] = [
-    "no JSON",
-    Status(500),
-    Hang(),
-    answered(finding(claim("change", "T9.1.exposure"))),
-    answered(finding(claim("change", "T1.1.weather"))),
-    answered(finding({"kind": "value", "cell": "T1.1.exposure", "number": "12"})),
-    answered(finding(GROWS["claims"][0], severity="critical")),
-]
+UNAVAILABLE: list[Answer] = ["no JSON", Status(500), Hang()]
 
 
 @pytest.mark.parametrize("answer", UNAVAILABLE, ids=map(str, range(len(UNAVAILABLE))))
 async def test_a_failing_model_leaves_the_rules(
     model_server: ModelServer, context: SectionContext, analysis: SectionAnalysis, answer: Answer
 ) -> None:
-    """A model that hangs, fails, answers garbage or invents a cell changes nothing, and it is said."""
+    """A model that hangs, fails or answers garbage changes nothing, and it is said."""
     model_server.answers = [answer]
     client = model_server.client("analyst", model_timeout=timedelta(seconds=1))
 

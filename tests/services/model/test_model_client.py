@@ -156,8 +156,8 @@ async def test_a_server_that_hangs_is_given_up(model_server: ModelServer) -> Non
         await ask(model_server, model_timeout=timedelta(seconds=1), model_name="tiny-1")
 
 
-async def test_a_dead_server_costs_one_timeout(model_server: ModelServer) -> None:
-    """Calls that stand behind one that timed out fail at once, in every role."""
+async def test_a_dead_server_costs_two_timeouts(model_server: ModelServer) -> None:
+    """After two calls without an answer those behind them fail at once, in every role."""
     model_server.answers = [Hang()]
     models = Models(model_server.settings(model_timeout=timedelta(seconds=1), model_name="t"))
     clients = [models.client("narrator"), models.client("analyst")] * 3
@@ -173,7 +173,7 @@ async def test_a_dead_server_costs_one_timeout(model_server: ModelServer) -> Non
     )
 
     assert [ModelUnavailable] * 6 == [type(outcome) for outcome in outcomes]
-    assert len(model_server.requests) == 1
+    assert len(model_server.requests) == 2
     assert time.monotonic() - started < 15
 
 

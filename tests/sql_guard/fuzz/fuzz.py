@@ -23,6 +23,7 @@ from oracle import FIXTURES, Oracle
 from sql_guard import Guard, GuardPolicy
 
 _LONGEST = 1_500
+_CHUNK = 5_000
 
 
 def texts() -> list[str]:
@@ -72,13 +73,21 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
-    tasks = [(options.cases // options.jobs, options.seed + job) for job in range(options.jobs)]
+    tasks = [
+        (min(_CHUNK, options.cases - done), options.seed + number)
+        for number, done in enumerate(range(0, options.cases, _CHUNK))
+    ]
     started = time.perf_counter()
+    shares, findings = [], []
     with multiprocessing.Pool(options.jobs) as pool:
-        shares = pool.map(share, tasks)
-    findings = [finding for made in shares for finding in made["findings"]]
-    for finding in findings:
-        sys.stdout.write(json.dumps(finding) + "\n")
+        for made in pool.imap_unordered(share, tasks):
+            shares.append(made)
+            findings += made["findings"]
+            for finding in made["findings"]:
+                sys.stdout.write(json.dumps(finding) + "\n")
+            sys.stdout.flush()
+            told = f"{len(shares)} of {len(tasks)} parts, {len(findings)} findings"
+            sys.stderr.write(f"{told}, {time.perf_counter() - started:.0f} s\n")
     accepted = sum((made["accepted"] for made in shares), Counter())
     kinds = Counter(finding["finding"].partition(":")[0] for finding in findings)
     sys.stderr.write(

@@ -60,7 +60,7 @@ class Oracle:
 
     def _only_canonical_fails(self, sql: str) -> str | None:
         try:
-            self._everything.execute(f"EXPLAIN {sql}")
+            self._listed.execute(f"EXPLAIN {sql}")
         except _FAILURES:
             return None
         return "useless: only the canonical text fails"
@@ -75,7 +75,8 @@ class Oracle:
             return "escape: the rows hang on hidden data"
         if _CHANCE.search(canonical):
             return None
-        original = self._rows(self._everything, sql)
+        # Of what is not listed the original would show more: there it is as if it did not exist.
+        original = self._rows(self._listed, sql)
         return None if original in (None, made) else "rows: the canonical text gives others"
 
     @staticmethod
