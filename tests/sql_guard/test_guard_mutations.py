@@ -109,7 +109,9 @@ def test_an_attack_passes_without_the_rule(
     """Switching one rule off lets through what the others do not stop."""
     owner, attribute, replacement = MUTATIONS[name]
     monkeypatch.setattr(owner, attribute, replacement)
-    guard = Guard(policy)
+    # On a busy machine the time budget would stand in for the rule that is off.
+    patient = policy.limits.model_copy(update={"max_check_ms": 60_000})
+    guard = Guard(policy.model_copy(update={"limits": patient}))
 
     assert any(guard.check(sql).allowed for sql in ATTACKS)
 
