@@ -54,12 +54,13 @@ class Scope:
 
     @cached_property
     def metrics(self) -> tuple[Metric, ...]:
-        """The metrics that a word of the question names, in part or nearly; closest first."""
-        read = {m for named in self.draft.metrics for m in named.meanings.metrics}
+        """The metrics that the parser read, else those that a word names in part or nearly."""
+        read = {name for named in self.draft.metrics for name in named.meanings.metrics}
+        if read:
+            return tuple(metric for metric in self.model.metrics if metric.name in read)
         scores = {metric.name: self._overlap(metric) for metric in self.model.metrics}
-        related = [m for m in self.model.metrics if m.name in read or scores[m.name]]
-        related.sort(key=lambda m: (m.name not in read, -scores[m.name]))
-        return tuple(related[:_MOST_METRICS])
+        related = [metric for metric in self.model.metrics if scores[metric.name]]
+        return tuple(sorted(related, key=lambda m: -scores[m.name])[:_MOST_METRICS])
 
     @cached_property
     def fields(self) -> Mapping[str, tuple[str, ...]]:
@@ -84,10 +85,15 @@ class Scope:
         found = {}
         for name, qualified in self.fields.items():
             texts = (value for option in qualified for value in self.values.get(option, ()))
-            kept = [text for text in texts if isinstance(text, str) and self.names(text)]
+            kept = [text for text in texts if isinstance(text, str) and self._means(text)]
             if kept:
                 found[name] = tuple(dict.fromkeys(kept))[:_MOST_VALUES]
         return found
+
+    def _means(self, value: str) -> bool:
+        """Whether a word that names no metric names *value*: the loan of a balance is no product."""
+        spoken = {form for metric in self.metrics for form in _spoken(metric)}
+        return any(is_near(word, forms(value)) for word in self.words if not is_near(word, spoken))
 
     def _phrases(self, name: str) -> Iterator[str]:
         """What the field called *name* is called."""
@@ -101,11 +107,7 @@ class Scope:
 
     def _overlap(self, metric: Metric) -> int:
         """How many words of the question are words of the metric's name, label or synonyms."""
-        spoken = {
-            form
-            for phrase in (metric.name, metric.label, *metric.synonyms)
-            for form in forms(phrase)
-        }
+        spoken = _spoken(metric)
         return sum(is_near(word, spoken) for word in self.words)
 
     def _reaches(self, base: str, name: str) -> bool:
@@ -114,6 +116,12 @@ class Scope:
         except QueryInvalid:
             return False
         return f"{place.dataset}.{place.field.name}" == name
+
+
+def _spoken(metric: Metric) -> frozenset[str]:
+    """The words that a metric goes by."""
+    phrases = (metric.name, metric.label, *metric.synonyms)
+    return frozenset(form for phrase in phrases for form in forms(phrase))
 
 
 def is_near(word: str, known: Iterable[str]) -> bool:

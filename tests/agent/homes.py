@@ -70,6 +70,8 @@ class Home:
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
+            # Whoever started the tests may ignore Ctrl-C; a user's shell does not.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
         assert process.stderr is not None
         with process.stderr:

@@ -67,12 +67,12 @@ async def test_a_model_reads_what_the_parser_does_not(asked: Any) -> None:
 async def test_a_value_that_is_nearly_named_may_be_chosen(asked: Any) -> None:
     """A value that the question names in other letters or only in part may be filtered on."""
     understanding = await asked(
-        "loan balance for houshold clients", filled("loan_balance", sector="Households")
+        "loan balance for houshold punters", filled("loan_balance", sector="Households")
     )
 
     assert understanding.query is not None
     assert understanding.query.filters == (Filter(field="sector", values=("Households",)),)
-    assert understanding.words == ("clients",)
+    assert understanding.words == ("punters",)
 
 
 async def test_what_the_parser_is_certain_of_stays(asked: Any) -> None:
