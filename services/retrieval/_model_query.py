@@ -108,8 +108,9 @@ def _filled(scope: Scope, answer: Mapping[str, Any]) -> Draft:
         if not set(named.meanings.metrics) & set(chosen):
             raise NotUnderstood(f"The model leaves out '{named.text}'.", words=(named.text,))
     conditions = [_condition(scope, wanted) for wanted in answer["filters"]]
-    known = {(field, c.op, c.values) for c in read.conditions for field in c.fields}
-    new = [c for c in conditions if not {(f, c.op, c.values) for f in c.fields} & known]
+    # What the parser read of a value stands, `not in Germany` too.
+    known = {(name, value) for c in read.conditions for name in c.fields for value in c.values}
+    new = [c for c in conditions if not {(name, c.values[0]) for name in c.fields} & known]
     top = read.top
     if top is None and answer["ranking"] != "none":
         top = Top(None, descending=answer["ranking"] == "largest")

@@ -89,6 +89,15 @@ async def test_what_the_parser_is_certain_of_stays(asked: Any) -> None:
     assert understanding.query.limit == 3
 
 
+async def test_a_negation_is_the_parsers(asked: Any) -> None:
+    """A value that the question leaves out is not filtered on again."""
+    question = "grim NPL ratio by segment excluding Germany"
+    understanding = await asked(question, filled("npl_ratio", by=("segment",), country="Germany"))
+
+    assert understanding.query is not None
+    assert understanding.query.filters == (Filter(field="country", op="ne", values=("Germany",)),)
+
+
 async def test_a_ranking_may_be_the_models(asked: Any) -> None:
     """A ranking that only the model reads orders the rows."""
     question = "Which segments have the ugliest NPL ratio?"
