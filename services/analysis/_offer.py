@@ -136,7 +136,7 @@ def _offered(exhibit: Exhibit, row: str, column: Column, title: str, said: str) 
     value = number(exhibit.table.value(row, column.name))
     keys = [exhibit.table.value(row, key) for key in exhibit.table.key]
     names = [_told(key).replace("_", " ") for key in keys if not isinstance(key, date)]
-    if value is None or None in keys:
+    if value is None or any(key is None or isinstance(key, bool) for key in keys):
         return None
     is_full = " " in said and all(name.lower() in said.lower() for name in names)
     label = said if is_full else _label(column, names, title)

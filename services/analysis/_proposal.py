@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from services.analysis._cells import date_beside, number
-from services.analysis._claimset import ClaimId, ClaimSet, Place, date_at
+from services.analysis._claimset import ClaimId, ClaimSet, Place, date_at, number_at
 from services.analysis._offer import Offered
 from services.analysis.claims import (
     Claim,
@@ -49,17 +49,23 @@ class Proposal:
         chosen = {tuple(sorted(claim.items())): claim for claim in proposed["claims"]}
         for index, claim in enumerate(chosen.values(), start=1):
             self._add(f"model.{self.number}.{index}", claim)
-        prose = " ".join(_sentence(lead, clauses) for lead, clauses in self._clauses.items())
+        prose = " ".join(self._sentence(lead, clauses) for lead, clauses in self._clauses.items())
         lead = next(iter(self._clauses))
         return Finding(
             id=self.section.qualified(f"model.{self.number}"),
             kind=self._kind(),
             severity=proposed["severity"],
-            subject=self._label(lead),
+            subject=self._claim(lead).label,
             claims=tuple(dict.fromkeys(slot.claim for slot in slots_of(prose))),
             prose=prose,
             author=self.author,
         )
+
+    def _sentence(self, lead: ClaimId, clauses: Iterable[str]) -> str:
+        """Value first, with its date where that is not the report's, then what is claimed of it."""
+        is_old = self._claim(lead).as_of != self.section.as_of
+        when = f" as of {lead.at('as_of')}" if is_old else ""
+        return "; ".join((f"{lead.at('label')} is {lead.slot}{when}", *clauses)) + "."
 
     def _kind(self) -> FindingKind:
         if self._kinds & {"share", "highest", "lowest"}:
@@ -88,9 +94,9 @@ class Proposal:
             case _:
                 return self._rank(name, cell, descending=kind == "highest")
 
-    def _label(self, name: ClaimId) -> str:
+    def _claim(self, name: ClaimId) -> Claim:
         known = [*self.section.claims.values(), *self.existing]
-        return next(claim.label for claim in known if claim.id == name)
+        return next(claim for claim in known if claim.id == name)
 
     def _value(self, name: str, offered: Offered) -> ClaimId:
         """The value's claim: the section's own where it has one that says whose it is."""
@@ -104,6 +110,8 @@ class Proposal:
         history = _history(offered)
         if len(history) < 2 or date_at(history[-1]) - date_at(history[-2]) < _LEAST_GAP:
             raise ProposalRefused(f"{offered.label} has no earlier date to compare with")
+        if number_at(history[-1]) == number_at(history[-2]):
+            raise ProposalRefused(f"{offered.label} did not move")
         change = self.section.change(
             f"{name}.change", f"{offered.label}: change", history[-1], history[-2]
         )
@@ -169,10 +177,6 @@ def possible(section: ClaimSet, cells: Mapping[str, Offered]) -> dict[str, list[
                 trial.clause(kind, f"possible.{index}.{kind}", cell)
                 found[kind].append(name)
     return {kind: names for kind, names in found.items() if names}
-
-
-def _sentence(lead: ClaimId, clauses: Iterable[str]) -> str:
-    return "; ".join((f"{lead.at('label')} is {lead.slot}", *clauses)) + "."
 
 
 def _rivals(offered: Offered) -> list[str]:

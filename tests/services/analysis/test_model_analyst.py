@@ -208,6 +208,19 @@ async def test_a_trend_needs_three_dates(
 UNAVAILABLE: list[Answer] = ["no JSON", Status(500), Hang()]
 
 
+async def test_a_figure_of_another_time_says_when(
+    model_server: ModelServer, context: SectionContext, analysis: SectionAnalysis
+) -> None:
+    """A figure that is not of the report's date carries its own."""
+    choice = finding(claim("lowest", "T1.5.exposure"))
+    written, _ = await run(model_server, context, analysis, answered(choice))
+
+    expected = (
+        "Exposure of Metals is EUR \u22125.0m as of 30 June 2026; it is the lowest of its kind."
+    )
+    assert printed(context, written, 0) == expected
+
+
 @pytest.mark.parametrize("answer", UNAVAILABLE, ids=map(str, range(len(UNAVAILABLE))))
 async def test_a_failing_model_leaves_the_rules(
     model_server: ModelServer, context: SectionContext, analysis: SectionAnalysis, answer: Answer
