@@ -33,6 +33,7 @@ from agent.steps import (
 )
 from agent.steps.bounded import bounded
 from agent.steps.traced import traced
+from services.failpoints import failpoint
 
 GRAPH_VERSION = "2"
 """Raised whenever a run that is under way could not go on under the changed graph."""
@@ -87,7 +88,7 @@ def _add_step(graph: StateGraph[Any, Deps, Any, Any], name: str, step: Any) -> N
     policy = STEP_POLICIES[name]
     graph.add_node(
         name,
-        cast("Any", traced(name, bounded(name, step, policy.limit))),
+        cast("Any", traced(name, failpoint(f"step.{name}")(bounded(name, step, policy.limit)))),
         retry_policy=policy.retry,
         timeout=policy.silence,
         error_handler=failure.escalate,

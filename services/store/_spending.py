@@ -8,6 +8,7 @@ from typing import Final
 from redis.asyncio import Redis
 
 from services.evidence import Frozen
+from services.failpoints import failpoint
 
 from ._connection import redis_errors
 from ._values import as_bytes
@@ -49,6 +50,7 @@ class Spending:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
+    @failpoint("spending.add")
     async def add(
         self,
         run_id: str,
