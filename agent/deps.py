@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from services.audit import AuditLog
+from services.audit import AuditLog, Recorder
 from services.model import Models
 from services.retrieval import Retriever
 from services.store import BlobStore, EvidenceStore, RunRegistry
@@ -28,3 +28,7 @@ class Deps:
     runs: RunRegistry
     clock: Callable[[], datetime]
     log_dir: Path
+
+    def recorder(self, section: str = "") -> Recorder:
+        """Writes to the run's audit log what happens in a section, or outside them."""
+        return Recorder(self.audit, self.run_id, self.clock, section)

@@ -23,7 +23,7 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:review:time`            | zset   | item ids by time of creation, in microseconds      |
 | `assay:review:open`            | zset   | the same, of the open ones only                    |
 | `assay:review:run:RUN`         | set    | the items of a run                                 |
-| `assay:audit:RUN`              | list   | the entries of a run's audit log, oldest first     |
+| `assay:audit:...`              |        | the audit log; its keys are in `services.audit`    |
 
 Some values are written by `services.review` and `services.audit`, which stand on this package.
 """
@@ -36,7 +36,7 @@ from ._embedded import DEFAULT_IDLE, EmbeddedServer, ServerStatus
 from ._factory import make_checkpointer
 from ._leases import Lease
 from ._runs import Failure, RunRecord, RunRegistry, RunStatus
-from ._values import UtcTime
+from ._values import UtcTime, as_bytes
 
 __all__ = [
     "DEFAULT_IDLE",
@@ -51,6 +51,7 @@ __all__ = [
     "RunStatus",
     "ServerStatus",
     "UtcTime",
+    "as_bytes",
     "connect",
     "make_checkpointer",
     "redis_errors",
