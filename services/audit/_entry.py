@@ -44,20 +44,22 @@ class AuditEntry(Frozen):
 
     def computed_digest(self) -> str:
         """SHA-256 of all the entry says, the previous digest included."""
-        return hashlib.sha256(canonical_json(self._document({"digest"}))).hexdigest()
+        document = self._document()
+        del document["digest"]
+        return hashlib.sha256(canonical_json(document)).hexdigest()
 
     def line(self) -> bytes:
         """The entry as it is stored."""
-        return canonical_json(self._document(set()))
+        return canonical_json(self._document())
 
     def words(self) -> str:
         """What it says, for people: its fields but those that say nothing."""
         said = {name: value for name, value in self.fields.items() if value not in ("", None, [])}
         return ", ".join(f"{name} {_words(value)}" for name, value in said.items())
 
-    def _document(self, without: set[str]) -> dict[str, Any]:
+    def _document(self) -> dict[str, Any]:
         # The older form had no run: its digests have to come out as they did.
-        return self.model_dump(mode="json", exclude=without if self.run else without | {"run"})
+        return self.model_dump(mode="json", exclude=None if self.run else {"run"})
 
 
 def _words(value: Any) -> str:

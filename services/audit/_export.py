@@ -127,6 +127,8 @@ class _File:
                     self._spoil(number, "the file has lost lines, or has too many")
             else:
                 self._spoil(number, "the line cannot be read")
+        if number == 0:
+            self._open({})
         if kind != "end":
             self._spoil(number + 1, "the file ends early")
 

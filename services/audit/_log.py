@@ -96,8 +96,7 @@ class AuditLog:
         """
         stored = await self.personal(run_id)
         gone = sorted(name for name, value in stored.items() if person in (None, value))
-        standing = [v for entry in await self.entries(run_id) for v in in_clear(entry)]
-        kept = sum(person in (None, value) for value in standing)
+        kept = sum(person in (None, value) for value in await self._in_clear(run_id))
         if gone:
             fields = {"run": run_id, "values": gone, "in_clear": kept, "by": by, "reason": reason}
             await self._write(
@@ -193,6 +192,14 @@ class AuditLog:
             if len(page) < _PAGE:
                 return
             start += _PAGE
+
+    async def _in_clear(self, run_id: str) -> list[Any]:
+        """What entries of the older form say of persons; a log has them first or not at all."""
+        with redis_errors():
+            first = await self._redis.lindex(LOG + run_id, 0)
+        if first is None or b'"run":' in as_bytes(first):
+            return []
+        return [value for entry in await self.entries(run_id) for value in in_clear(entry)]
 
     async def _write(  # noqa: PLR0913 (an entry, and what else its script does)
         self,

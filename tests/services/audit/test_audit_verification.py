@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from services.audit import SYSTEM, AuditLog, AuditVerdict, verify_all, verify_run
 from tests.services.audit.audit_logs import (
+    LOG,
     NOON,
     Stored,
     changed,
@@ -262,10 +263,68 @@ async def test_logs_verify_while_runs_append(redis: Redis) -> None:
     assert [] == [verdict.flaws for verdict in seen if not verdict.ok]
 
 
-# Three entries as the first version of the log wrote them, and their head.
+# A log as the first version of the product wrote it.
 OLD = (
-    b'{"at":"2026-10-01T12:00:00Z","digest":"D1","event":"run.accepted","fields":{"by":"Ada","template":"quarterly"},"previous":"0000000000000000000000000000000000000000000000000000000000000000","seq":1}',
+    b'{"at":"2026-10-01T12:00:01Z","digest":"604d18c32ad4d5f127cc4f01fe6393419e9c93946fb5c5c367f52845e734ebda","event":"run.accepted","fields":{"by":"Ada","template":"quarterly"},"previous":"0000000000000000000000000000000000000000000000000000000000000000","seq":1}',
+    b'{"at":"2026-10-01T12:00:02Z","digest":"53a6d06af516c6f2ca535f14b6f79f52d59796b6b58bd7d3bf0883c96f4dd5c3","event":"step.finished","fields":{"attempt":1,"section":"","step":"plan"},"previous":"604d18c32ad4d5f127cc4f01fe6393419e9c93946fb5c5c367f52845e734ebda","seq":2}',
+    b'{"at":"2026-10-01T12:00:03Z","digest":"0b035d9f7d9442eb67c57960366f26405bd6048de7c5aaa8ddba8311ea3d5ca7","event":"review.decided","fields":{"by":"Bob","decision":"approve","item":"i-1","kind":"publication"},"previous":"53a6d06af516c6f2ca535f14b6f79f52d59796b6b58bd7d3bf0883c96f4dd5c3","seq":3}',
 )
+
+
+async def old_log(redis: Redis) -> AuditLog:
+    await redis.rpush(f"{LOG}old", *OLD)
+    return AuditLog(redis)
+
+
+async def test_an_older_log_verifies_by_its_own_chain(redis: Redis) -> None:
+    """A log from before the log over all runs is sound, and verification says what it rests on."""
+    log = await old_log(redis)
+    for found in (await verify_run(log, "old"), await verify_all(log)):
+        assert (True, 3, 3) == (found.ok, found.entries, found.older)
+    assert "Bob" == (await log.entries("old"))[2].fields["by"]
+
+
+async def test_an_older_log_goes_on(redis: Redis) -> None:
+    """New entries continue the old chain, and their links hold the old entries too."""
+    log = await old_log(redis)
+    await log.append("old", "x", {"by": "Ada"}, at=NOON)
+    found = await verify_all(log)
+    erased = await log.erase("old", by="Grace", at=NOON, person="Ada")
+
+    assert (True, 4, 3) == (found.ok, found.entries, found.older)
+    assert (1, 1) == (erased.values, erased.in_clear)  # an old entry can't lose its name
+    assert (await verify_all(log)).ok
+
+
+@many
+@given(
+    place=st.integers(0, 2),
+    change=st.sampled_from(
+        [
+            lambda line: changed(line, event="x"),
+            lambda line: resealed(line, event="x"),
+            lambda line: resealed(line, run="old"),
+            lambda _: b"",
+        ]
+    ),
+    goes_on=st.booleans(),
+)
+async def test_a_change_of_an_older_log_is_found(
+    redis: Redis, place: int, change: Callable[[bytes], bytes], goes_on: bool
+) -> None:
+    """Any change breaks the old chain: where it is, or behind an entry that was sealed anew."""
+    await redis.flushall()
+    log = await old_log(redis)
+    if goes_on:
+        await log.append("old", "x", {}, at=NOON)
+    line = change(OLD[place])
+    await redis.lset(f"{LOG}old", place, line)
+    found = await verify_all(log)
+    unseen = place == 2 and not goes_on and b'"run"' not in line and line.startswith(b'{"at')
+    forged_end = unseen and resealed(line) == line
+
+    assert found.ok == forged_end  # the last entry of an old log is held by a noted head only
+    assert found.ok or found.broken_seq in (place + 1, place + 2)
 
 
 async def fresh(redis: Redis) -> Stored:
