@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The tamper-evident audit log.", no_args_is_help=True)
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id.")]
 OneOrAll = Annotated[
-    str | None, typer.Argument(metavar="[RUN]", help="Run id; all logs when left out.")
+    str | None, typer.Argument(metavar="RUN", help="Run id; all logs when left out.")
 ]
 AllFlag = Annotated[bool, typer.Option("--all", help="All logs, which is the default.")]
 

@@ -85,6 +85,7 @@ class AuditLog:
         assert found is not None
         return found
 
+    @failpoint("audit.erase")
     async def erase(
         self, run_id: str, *, by: str, at: datetime, reason: str = "", person: str | None = None
     ) -> Erasure:
@@ -114,6 +115,7 @@ class AuditLog:
         ]
         return tuple(erasure for erasure in done if erasure.values or erasure.in_clear)
 
+    @failpoint("audit.remove")
     async def remove(self, run_id: str, *, by: str, at: datetime, reason: str = "") -> int:
         """
         Remove a run's whole log, as retention does; how many entries it had.
