@@ -18,6 +18,7 @@ from agent.request import Accepted, Request
 from agent.rewind import Place, Rewound, branch, rewind
 from agent.stores import Stores
 from agent.withdrawal import withdraw
+from services.audit import AuditEntry, content_digest, events
 from services.errors import BudgetSpent, InputConflict, Invalid, SnapshotGone
 from services.model import Models
 from services.retrieval import Retriever
@@ -78,8 +79,15 @@ class Runner:
             await self.stores.queue.check_room(self.settings.queue_limit)
         stored = await self.stores.runs.create(record)
         if stored.created_at == at:
-            fields = {"template": request.template, "by": request.requested_by}
-            await self.stores.audit.append(run_id, "run.accepted", fields, at=at)
+            await self._log(
+                run_id,
+                events.RUN_ACCEPTED,
+                key=events.RUN_ACCEPTED,
+                template=request.template,
+                trigger=request.trigger,
+                request=content_digest(record.request),
+                by=request.requested_by,
+            )
         if left:
             await self.enqueue(stored)
         return stored
@@ -126,6 +134,7 @@ class Runner:
         stop: asyncio.Event | None,
     ) -> RunRecord:
         retriever = await asyncio.to_thread(self.open_retriever, self.settings, record.snapshot)
+        await self._log(record.id, events.RUN_TAKEN, fence=lease.fence)
         try:
             driver = Driver(
                 record=await self.stores.runs.update(
@@ -180,8 +189,7 @@ class Runner:
                 f"Run {run_id} is {record.status}, and cannot be cancelled.",
                 hint="A published report is taken back with `assay run withdraw`.",
             )
-        fields = {"by": by, "reason": reason}
-        await self.stores.audit.append(run_id, "run.cancel_asked", fields, at=now())
+        await self._log(run_id, events.RUN_CANCEL_ASKED, by=by, reason=reason)
         async with self._taken_over(run_id, "cancel"):
             record = await self.stores.runs.get(run_id)
             return record if record.status in FINISHED else await self._cancelled(run_id)
@@ -190,7 +198,7 @@ class Runner:
         record = await self.stores.runs.update(run_id, at=now(), status="cancelled", failure=None)
         await self.stores.reviews.supersede(run_id)
         await self.stores.queue.remove(run_id)
-        await self.stores.audit.append(run_id, "run.cancelled", {}, at=now())
+        await self._log(run_id, events.RUN_CANCELLED, key=events.RUN_CANCELLED)
         return record
 
     async def rollback(self, run_id: str, place: Place, *, by: str, reason: str = "") -> Rewound:
@@ -210,8 +218,14 @@ class Runner:
         async with self._taken_over(run_id, "pause") as lease:
             rewound = await rewind(self._graph(lease), run_id, place, reason=reason)
             await self.stores.reviews.supersede(run_id)
-            fields = {"to": str(place), "by": by, "reason": reason, **rewound.model_dump()}
-            await self.stores.audit.append(run_id, "run.rolled_back", fields, at=now())
+            await self._log(
+                run_id,
+                events.RUN_ROLLED_BACK,
+                to=str(place),
+                by=by,
+                reason=reason,
+                **rewound.model_dump(mode="json"),
+            )
             record = await self.stores.runs.update(
                 run_id, at=now(), status="queued", failure=None, report_digest=None
             )
@@ -236,8 +250,8 @@ class Runner:
             priority=record.priority,
             forked_from=source,
         )
-        fields = {"from": source, "at": str(place), "by": by, "changes": sorted(changes)}
-        await self.stores.audit.append(target, "run.forked", fields, at=now())
+        said = {"from": source, "at": str(place), "by": by, "changes": sorted(changes)}
+        await self._log(target, events.RUN_FORKED, key=events.RUN_FORKED, **said)
         if place.step != "clarify":
             async with self._hold(target, wait=_DEAD_DRIVER) as lease:
                 try:
@@ -262,17 +276,25 @@ class Runner:
                 hint="A run that is not finished is ended with `assay run cancel`.",
             )
         async with self._hold(run_id, wait=_DEAD_DRIVER):
-            fields = {"by": by, "reason": reason, "digest": record.receipt["digest"]}
-            entries = await self.stores.audit.entries(run_id)
-            asked = next((e for e in entries if e.event == "report.withdraw_asked"), None)
-            asked = asked or await self.stores.audit.append(
-                run_id, "report.withdraw_asked", fields, at=now()
+            digest = record.receipt["digest"]
+            asked = await self._log(
+                run_id,
+                events.REPORT_WITHDRAW_ASKED,
+                key=events.REPORT_WITHDRAW_ASKED,
+                digest=digest,
+                by=by,
+                reason=reason,
             )
             receipt = await withdraw(self.stores, self.graph, record, asked)
-            await self.stores.audit.append(run_id, "report.withdrawn", fields, at=now())
+            await self._log(
+                run_id, events.REPORT_WITHDRAWN, key=events.REPORT_WITHDRAWN, digest=digest
+            )
             return await self.stores.runs.update(
                 run_id, at=now(), status="withdrawn", receipt=receipt
             )
+
+    async def _log(self, run_id: str, event: str, *, key: str = "", **said: Any) -> AuditEntry:
+        return await self.stores.audit.append(run_id, event, said, at=now(), key=key)
 
     @property
     def budget(self) -> Budget:

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.audit import AuditLog
-from services.review import Decision, ReviewItem, ReviewQueue
+from services.audit import AuditLog, events
+from services.review import Decision, Reject, ReviewItem, ReviewQueue
 from services.settings import Settings
 from services.store import (
     BlobStore,
@@ -53,7 +53,14 @@ class Stores:
             item.id, decision, by=by, at=at, report_digest=digest or item.report_digest
         )
         fields = {"item": item.id, "kind": item.kind, "decision": decision.kind, "by": by}
-        await self.audit.append(item.run_id, "review.decided", fields, at=at)
+        fields |= {"reason": decision.reason} if isinstance(decision, Reject) else {}
+        await self.audit.append(
+            item.run_id,
+            events.REVIEW_DECIDED,
+            fields,
+            at=at,
+            key=f"{events.REVIEW_DECIDED} {item.id}",
+        )
         return decided
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from services import telemetry
 from services.errors import QueryInvalid, QueryRefused
 from services.evidence import (
     Column,
     Evidence,
+    Frozen,
     MetricSource,
     Scalar,
     Sensitivity,
@@ -36,6 +38,22 @@ _MOST_VALUES = 300
 """A column with more different texts than this names things rather than kinds of things."""
 
 
+class CheckedStatement(Frozen):
+    """A statement that was put before the guard, and what came of it."""
+
+    sql: str
+    """The statement that will run; the given text when it was refused."""
+    allowed: bool
+    tables: tuple[str, ...] = ()
+    """What it reads, where it was allowed."""
+    rules: tuple[str, ...] = ()
+    """Which rules refused it."""
+
+
+StatementWatch: TypeAlias = Callable[[CheckedStatement], None]
+"""Is told of each statement before it runs; where it raises, the statement does not run."""
+
+
 class Retriever:
     """
     Answers metric queries and statements on one snapshot of the warehouse.
@@ -48,6 +66,7 @@ class Retriever:
         self.guard = guard
         self.model = model
         self._dates: dict[str, tuple[date, ...]] = {}
+        self.watch: StatementWatch | None = None
 
     @classmethod
     def on(cls, warehouse: Warehouse) -> Self:
@@ -55,6 +74,12 @@ class Retriever:
         catalog = warehouse.catalog()
         policy = GuardPolicy(tables=policy_tables(catalog))
         return cls(warehouse, Guard(policy, DuckDBOpinion()), derive_model(catalog))
+
+    def watched(self, watch: StatementWatch) -> Self:
+        """The same retriever, its warehouse and what it has learnt, with *watch* told of statements."""
+        seen = copy.copy(self)
+        seen.watch = watch
+        return seen
 
     def close(self) -> None:
         """Close the warehouse; closing twice is harmless."""
@@ -122,10 +147,12 @@ class Retriever:
         with telemetry.span("execute_tool sql_guard", attributes) as span:
             verdict = self.guard.check(sql)
             span.set_attribute(telemetry.GUARD_VERDICT, "allowed" if verdict.allowed else "refused")
+            rules = tuple(dict.fromkeys(violation.rule for violation in verdict.violations))
+            if self.watch is not None:
+                self.watch(_checked(sql, verdict, rules))
             if verdict.allowed and verdict.sql:
                 return verdict
-            rules = [violation.rule for violation in verdict.violations]
-            span.set_attribute(telemetry.GUARD_RULE, ", ".join(dict.fromkeys(rules)))
+            span.set_attribute(telemetry.GUARD_RULE, ", ".join(rules))
             first = verdict.violations[0]
             raise QueryRefused(first.message, hint=first.hint)
 
@@ -188,6 +215,12 @@ class Retriever:
         verdict = self._admitted(distinct_values(self.model, dataset, field, limit=limit))
         table = self.model.dataset(dataset).table
         return self._run(verdict, (table,), {}, ()).table.data[0]
+
+
+def _checked(sql: str, verdict: Verdict, rules: tuple[str, ...]) -> CheckedStatement:
+    if not verdict.allowed:
+        return CheckedStatement(sql=sql, allowed=False, rules=rules)
+    return CheckedStatement(sql=verdict.sql or "", allowed=True, tables=verdict.tables)
 
 
 def _validated(query: MetricQuery | Mapping[str, Any]) -> MetricQuery:

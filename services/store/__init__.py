@@ -32,7 +32,7 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:review:time`            | zset   | item ids by time of creation, in microseconds      |
 | `assay:review:open`            | zset   | the same, of the open ones only                    |
 | `assay:review:run:RUN`         | set    | the items of a run                                 |
-| `assay:audit:RUN`              | list   | the entries of a run's audit log, oldest first     |
+| `assay:audit:...`              |        | the audit log; its keys are in `services.audit`    |
 
 Some values are written by `services.review` and `services.audit`, which stand on this package.
 """
@@ -49,7 +49,7 @@ from ._leases import Lease
 from ._queue import Priority, QueueState, RunQueue, Taken
 from ._runs import Failure, RunRecord, RunRegistry, RunStatus
 from ._spending import Budget, Spending, Spent
-from ._values import UtcTime
+from ._values import UtcTime, as_bytes
 
 __all__ = [
     "DEFAULT_IDLE",
@@ -75,6 +75,7 @@ __all__ = [
     "Spent",
     "Taken",
     "UtcTime",
+    "as_bytes",
     "connect",
     "effect_key",
     "make_checkpointer",
