@@ -13,8 +13,13 @@ from ._names import fold
 from ._report import Report
 from ._scope import Relation, Scope
 
-# On these patterns Python's engine and DuckDB's agree, and neither can run away.
-_SIMPLE_PATTERN: Final = re.compile(r"(?:[A-Za-z0-9_|^$]|\.[*+]?){0,200}")
+# On these patterns Python's engine and DuckDB's agree, and neither can run away: no group repeats,
+# and few characters do.
+_SIMPLE_PATTERN: Final = re.compile(
+    r"(?:[A-Za-z0-9_|^$.]|\((?:\?:)?|\)(?![*+?{])|\[[A-Za-z0-9_]+\]|(?<=[.\]])[*+?]){0,200}"
+)
+_REPEAT: Final = re.compile(r"[*+]")
+_MAX_REPEATS: Final = 4
 
 
 class Columns:
@@ -201,7 +206,7 @@ def _may_choose(argument: exp.Expr, denied: set[str]) -> bool:
     """Whether the argument of COLUMNS could choose one of *denied*; yes when in doubt."""
     if isinstance(argument, exp.Literal) and argument.is_string:
         text = argument.name
-        if not _SIMPLE_PATTERN.fullmatch(text):
+        if not _SIMPLE_PATTERN.fullmatch(text) or len(_REPEAT.findall(text)) > _MAX_REPEATS:
             return True
         try:
             chosen = re.compile(text, re.IGNORECASE)

@@ -91,6 +91,9 @@ class Expressions:
         yield from node.args.get("replace") or ()
 
     def _pattern(self, node: exp.Expr, scope: Scope) -> Iterator[exp.Expr]:
+        if isinstance(node.this, exp.Column) and isinstance(node.this.this, exp.Star):
+            yield node.this
+            return
         self._columns.pattern(node, scope.nearest_relations())
         if isinstance(node.this, exp.Star):
             yield from node.this.args.get("replace") or ()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 _AGGREGATE: Final = """
-any_value approx_count_distinct approx_quantile approx_top_k arbitrary arg_max arg_max_null arg_min
-arg_min_null argmax argmin array_agg avg bit_and bit_or bit_xor bitstring_agg bool_and bool_or corr
-count count_if count_star countif covar_pop covar_samp entropy favg first fsum geomean
+any_value approx_count_distinct approx_quantile approx_top_k arbitrary arg_max arg_max_null
+arg_max_nulls_last arg_min arg_min_null arg_min_nulls_last argmax argmin array_agg avg bit_and bit_or bit_xor bitstring_agg bool_and bool_or corr
+count count_if count_star countif covar_pop covar_samp decimal_average entropy favg first fsum geomean
 geometric_mean group_concat grouping grouping_id histogram histogram_exact json_group_array
 json_group_object json_group_structure kahan_sum kurtosis kurtosis_pop last list listagg mad max max_by mean median min
 min_by mode percentile_cont percentile_disc product quantile quantile_cont quantile_disc regr_avgx
@@ -20,7 +20,8 @@ cume_dist dense_rank fill first_value lag last_value lead nth_value ntile percen
 rank_dense row_number
 """
 _NUMBER: Final = """
-abs acos acosh add asin asinh atan atan2 atanh bit_count cbrt ceil ceiling cos cosh cot degrees
+abs acos acosh add asin asinh atan atan2 atanh bit_count cbrt ceil ceiling cos cosh cot
+decimal_division degrees
 divide equi_width_bins even exp factorial fdiv floor fmod gamma gcd greatest
 greatest_common_divisor isfinite isinf isnan lcm least least_common_multiple lgamma ln log log10
 log2 mod multiply nextafter pi pow power radians random round round_even roundbankers
@@ -38,7 +39,7 @@ regexp_split_to_array repeat replace reverse right right_grapheme rpad rtrim sha
 split_part starts_with str_split str_split_regex string_split string_split_regex string_to_array
 strip_accents strlen strpos substr substring substring_grapheme suffix to_base to_base64 to_binary
 to_hex translate trim ucase unbin unhex unicode upper url_decode url_encode pg_size_pretty
-from_binary encode decode
+from_binary encode decode md5_number md5_number_lower md5_number_upper parse_formatted_bytes path_join
 """
 _TIME: Final = """
 age ago century current_date current_localtime current_localtimestamp current_time
@@ -64,7 +65,7 @@ array_select array_slice array_sort array_to_json array_to_string array_transfor
 array_value array_where array_zip cardinality element_at filter flatten from_json from_json_strict
 generate_subscripts grade_up json json_array json_array_length json_contains json_deep_merge
 json_exists json_extract json_extract_path json_extract_path_text json_extract_string json_insert
-json_keys json_merge_patch json_normalize json_object json_pretty json_quote json_remove
+json_keys json_merge_patch json_merge_patch_diff json_normalize json_object json_pretty json_quote json_remove
 json_replace json_set json_strip_nulls json_structure json_transform json_transform_strict
 json_type json_valid json_value list_aggr list_aggregate list_any_value list_append list_apply
 list_approx_count_distinct list_avg list_bit_and list_bit_or list_bit_xor list_bool_and
@@ -80,10 +81,12 @@ list_where list_zip map map_concat map_contains map_contains_entry map_contains_
 map_extract map_extract_value map_from_entries map_keys map_values reduce remap_struct row
 row_to_json struct_concat struct_contains struct_extract struct_extract_at struct_has
 struct_indexof struct_insert struct_keys struct_pack struct_position struct_update struct_values
-to_json union_extract union_tag union_value unnest unpivot_list
+to_json union_extract union_tag union_value unnest unpivot_list array_to_string_comma_default
 """
 _OTHER: Final = """
-coalesce constant_or_null gen_random_uuid if ifnull nullif nvl pg_typeof switch typeof uuid
+all can_cast_implicitly cast_to_type coalesce constant_or_null enum_code enum_first enum_last
+enum_range enum_range_boundary gen_random_uuid if ifnull is_histogram_other_bin nullif nvl pg_typeof
+switch typeof uuid uuidv4 uuidv7
 """
 
 ANALYTIC: Final = frozenset(

@@ -19,7 +19,7 @@ def output_of(node: exp.Select, scope: Scope, work: Work) -> Shape:
             columns[fold(item.alias)] = _fact(item.this, scope, work)
         elif star is None and isinstance(item, exp.Column):
             columns[fold(item.name)] = fact_of(item, scope)
-        elif star is None or star.args.get("rename"):
+        elif star is None or star.args.get("rename") or star.args.get("ilike"):
             # The engine names such a column itself, so any name may be meant for it.
             columns.setdefault(f"\0{len(columns)}", _fact(item, scope, work))
             is_open = True

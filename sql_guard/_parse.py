@@ -10,6 +10,7 @@ from sqlglot import Token, TokenType, exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import SqlglotError
 
+from ._tokens import CLOSING, OPENING, in_engine_order
 from ._verdict import Violation
 
 _BEGINNINGS: Final = frozenset(
@@ -18,10 +19,6 @@ _BEGINNINGS: Final = frozenset(
         *(TokenType.L_PAREN, TokenType.PIVOT, TokenType.UNPIVOT),
     }
 )
-_TAIL: Final = frozenset({TokenType.ORDER_BY, TokenType.LIMIT, TokenType.OFFSET})
-_OPENING: Final = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
-_CLOSING: Final = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
-_PIVOTS: Final = frozenset({TokenType.PIVOT, TokenType.UNPIVOT})
 
 
 class Unreadable(Exception):  # a control signal inside this package, no failure
@@ -53,7 +50,7 @@ def tree_of(sql: str, tokens: Sequence[Token], dialect: Dialect) -> exp.Expr:
         )
     _only_queries(tokens, _statements(type(dialect)))
     try:
-        trees = dialect.parser().parse(_with_select(tokens), sql)
+        trees = dialect.parser().parse(in_engine_order(tokens, dialect), sql)
     except (SqlglotError, RecursionError) as error:
         raise Unreadable(_syntax()) from error
     if len(trees) != 1 or trees[0] is None:
@@ -101,7 +98,7 @@ def _main_word(tokens: Sequence[Token], statements: frozenset[TokenType]) -> Tok
         begins = depth == 0 and previous is TokenType.R_PAREN
         if begins and (kind in _BEGINNINGS or kind in statements):
             return kind
-        depth += (kind in _OPENING) - (kind in _CLOSING)
+        depth += (kind in OPENING) - (kind in CLOSING)
         previous = kind
     return None
 
@@ -111,33 +108,6 @@ def _without_end(tokens: Sequence[Token]) -> list[Token]:
     if end and tokens[end - 1].token_type is TokenType.SEMICOLON:
         end -= 1
     return list(tokens[:end])
-
-
-def _with_select(tokens: list[Token]) -> list[Token]:
-    """
-    *tokens*, where `PIVOT ... ORDER BY ...` becomes `SELECT * FROM (PIVOT ...) ORDER BY ...`.
-
-    The engine takes such an ORDER BY at the level of the statement; the parser does not.
-    """
-    if not tokens or tokens[0].token_type not in _PIVOTS:
-        return tokens
-    depth = 0
-    for index, token in enumerate(tokens):
-        depth += (token.token_type in _OPENING) - (token.token_type in _CLOSING)
-        if depth == 0 and token.token_type in _TAIL:
-            before = [
-                _token(TokenType.SELECT, "SELECT", token),
-                _token(TokenType.STAR, "*", token),
-                _token(TokenType.FROM, "FROM", token),
-                _token(TokenType.L_PAREN, "(", token),
-            ]
-            after = _token(TokenType.R_PAREN, ")", token)
-            return [*before, *tokens[:index], after, *tokens[index:]]
-    return tokens
-
-
-def _token(kind: TokenType, text: str, near: Token) -> Token:
-    return Token(kind, text, near.line, near.col, near.start, near.end)
 
 
 def _no_query() -> Violation:
