@@ -222,6 +222,7 @@ SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
     "ParseJSON": ("json",),
     "PercentileCont": ("quantile_cont", "percentile_cont"),
     "PercentileDisc": ("quantile_disc", "percentile_disc"),
+    "RegexpILike": ("regexp_matches",),
     "RegexpLike": ("regexp_matches",),
     "RegexpSplit": ("string_split_regex", "str_split_regex"),
     "SHA": ("sha1",),

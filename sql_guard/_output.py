@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlglot import exp
 
 from ._names import fold
 from ._scope import Fact, Scope, Shape, fact_of
 from ._work import Work
+
+# Desks, days or counterparties among the rows of a table.
+_ASSUMED_GROUPS: Final = 300.0
 
 
 def output_of(node: exp.Select, scope: Scope, work: Work) -> Shape:
@@ -65,12 +70,20 @@ def _fact(node: exp.Expr, scope: Scope, work: Work) -> Fact:
 def _rows(node: exp.Select, scope: Scope, work: Work) -> float:
     rows = scope.rows * scope.weight
     work.check_rows(rows, node)
+    if (node.args.get("group") or node.args.get("distinct")) and _reads_tables(scope):
+        rows = min(rows, _ASSUMED_GROUPS)
     if node.args.get("group") is None and any(_aggregates(item) for item in node.expressions):
         rows = 1.0
     limit = node.args.get("limit")
     if isinstance(limit, exp.Limit) and not limit.args.get("limit_options"):
         rows = min(rows, max(0.0, work.estimator.span(limit.expression, scope).high))
     return rows
+
+
+def _reads_tables(scope: Scope) -> bool:
+    """Whether all rows come from tables, and not from a generator, whose rows may all differ."""
+    tables = bool(scope.relations) and all(relation.bases for relation in scope.relations)
+    return tables and scope.weight == 1
 
 
 def _aggregates(item: exp.Expr) -> bool:

@@ -87,7 +87,7 @@ class Resolver:
         if (own := body.args.get("with_")) is not None:
             ctes = self._with(own, ctes, outer)
         holder = Scope(ctes, outer)
-        start = _renamed(self.query(body.this, ctes, holder), cte)
+        start = _spanless(_renamed(self.query(body.this, ctes, holder), cte))
         recurring = replace(start, rows=1.0, scans=0)
         again = self.query(body.expression, {**ctes, name: recurring}, holder)
         self._tail(body, Scope(ctes, outer, [Relation("", start)]))
@@ -204,6 +204,12 @@ def _renamed(shape: Shape, cte: exp.Expr) -> Shape:
     alias = cte.args.get("alias")
     names = [fold(name.name) for name in alias.args.get("columns") or ()] if alias else []
     return shape.renamed(names) if names else shape
+
+
+def _spanless(shape: Shape) -> Shape:
+    """*shape*, whose values are those of a first step and not all that come."""
+    columns = {name: fact._replace(span=None) for name, fact in shape.columns.items()}
+    return replace(shape, columns=columns)
 
 
 def _mentions(node: exp.Expr, name: str) -> bool:

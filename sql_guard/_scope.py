@@ -20,10 +20,14 @@ class Base:
 
 
 class Fact(NamedTuple):
-    """What is known about a column: its type where the policy says it, and a size in characters."""
+    """
+    What is known about a column: its type where the policy says it, a size in characters, and for
+    what a generator makes the least and the greatest value.
+    """
 
     type: str = ""
     size: float = 256.0
+    span: tuple[float, float] | None = None
 
 
 @dataclass(slots=True)

@@ -171,7 +171,8 @@ class Sources:
         if isinstance(call, exp.GenerateSeries):
             own = _FUNCTION_COLUMNS[bool(call.args.get("is_end_exclusive"))]
             count = self._resolver.work.generator(call, arguments)
-            shape = Shape(dict.fromkeys(names or [own], Fact()), rows=count)
+            fact = self._resolver.work.estimator.made_by(call, arguments)
+            shape = Shape(dict.fromkeys(names or [own], fact), rows=count)
         else:
             rows = _ASSUMED_ITEMS * arguments.weight
             shape = Shape(dict.fromkeys(names, Fact()), open=True, rows=rows)
