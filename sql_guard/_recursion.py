@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import zip_longest
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlglot import exp
 
+from ._chains import chained
 from ._counters import Recurring, counted
 from ._estimate import UNKNOWN, Estimator
 from ._growth import Own, grows, joins, own_uses
@@ -19,36 +20,52 @@ _MAX_STEPS_WITH_JOIN: Final = 20
 _MAX_GROWTH: Final = 2e9
 
 
-def steps(
+class Course(NamedTuple):
+    """How a recursive CTE runs."""
+
+    steps: float
+    """How often its recursive arm runs at most; unknown when not shown."""
+    linked: bool = False
+    """Whether a row of the start leads to no more rows than there are steps."""
+
+
+_ENDLESS: Final = Course(UNKNOWN)
+
+
+def course(
     name: str, body: exp.SetOperation, columns: list[str], scope: Scope, estimator: Estimator
-) -> float:
+) -> Course:
     """
-    How often the recursive arm of *body*, the CTE *name*, runs at most; unknown when not shown.
+    How the recursive arm of *body*, the CTE *name*, runs.
 
     *columns* are those of the CTE; *scope* is the one around both arms.
     """
     arm = body.expression.unnest() if isinstance(body.expression, exp.Subquery) else body.expression
     if not isinstance(arm, exp.Select) or _references(name, arm) != 1:
-        return UNKNOWN
+        return _ENDLESS
     own = next((t for t in _tables(arm) if _is_reference(t, name)), None)
     sources = list(_sources(arm))
     # Under another name, or inside a sub-select, its columns could not be told apart from others.
     if own is None or not any(own is source for source in sources) or _renames(own):
-        return UNKNOWN
+        return _ENDLESS
     is_own = _growing_values(arm, fold(own.alias_or_name), columns)
     if any(grows(item, is_own) for item in arm.expressions):
-        return UNKNOWN
+        return _ENDLESS
     alone = len(sources) == 1
     if body.args.get("distinct") and _only_columns(arm):
         # Nothing new can come of values that are only copied once all of them have been seen.
-        return 1.0 if alone else _MAX_STEPS_WITH_JOIN
+        return Course(1.0 if alone else _MAX_STEPS_WITH_JOIN)
     start = body.this.unnest() if isinstance(body.this, exp.Subquery) else body.this
     recurring = Recurring(start, arm, columns, scope, estimator)
     found = min((counted(part, recurring) for part in _conditions(arm)), default=UNKNOWN)
-    if found > (_MAX_STEPS if alone else _MAX_STEPS_WITH_JOIN):
-        return UNKNOWN
+    linked = not alone and found > _MAX_STEPS_WITH_JOIN
+    if linked:
+        found = chained(own, recurring)
+    if found > _MAX_STEPS:
+        return _ENDLESS
     longer = [estimator.size(i, scope) for i in arm.expressions if joins(i, is_own)]
-    return found if found * found * max(longer, default=0) <= _MAX_GROWTH else UNKNOWN
+    grown = found * found * max(longer, default=0)
+    return Course(found, linked) if grown <= _MAX_GROWTH else _ENDLESS
 
 
 def _renames(own: exp.Table) -> bool:

@@ -228,7 +228,7 @@ def ties(condition: exp.Expr | None, right: Iterable[Relation], scope: Scope) ->
     """How many conjuncts of *condition* equate a column of *right* with one of elsewhere."""
     own = {id(relation) for relation in right}
     count = 0
-    for one, other in _equalities(condition):
+    for one, other in equalities(condition):
         sides = (_relation_of(one, scope), _relation_of(other, scope))
         if None not in sides and sum(id(side) in own for side in sides) == 1:
             count += 1
@@ -238,14 +238,15 @@ def ties(condition: exp.Expr | None, right: Iterable[Relation], scope: Scope) ->
 def _tie_by_where(condition: exp.Expr | None, scope: Scope) -> None:
     """Counts each equality of columns of two relations for the later of the two."""
     order = {id(relation): index for index, relation in enumerate(scope.relations)}
-    for one, other in _equalities(condition):
+    for one, other in equalities(condition):
         sides = [side for side in (_relation_of(one, scope), _relation_of(other, scope)) if side]
         if len(sides) == 2 and sides[0] is not sides[1]:
             later = max(sides, key=lambda side: order.get(id(side), -1))
             later.ties += 1
 
 
-def _equalities(condition: exp.Expr | None) -> Iterator[tuple[exp.Expr, exp.Expr]]:
+def equalities(condition: exp.Expr | None) -> Iterator[tuple[exp.Expr, exp.Expr]]:
+    """The two sides of each conjunct of *condition* that is an equality."""
     stack = [condition] if condition is not None else []
     while stack:
         current = stack.pop()
