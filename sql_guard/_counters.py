@@ -39,9 +39,17 @@ class Recurring(NamedTuple):
 
     start: exp.Expr
     arm: exp.Select
+    own: str
+    """What the recursive arm calls the CTE."""
     columns: list[str]
     scope: Scope
     estimator: Estimator
+
+    def column(self, node: exp.Expr | None) -> str:
+        """The name of the CTE's column that *node* is; empty when it is none."""
+        if not isinstance(node, exp.Column) or fold(node.text("table")) not in ("", self.own):
+            return ""
+        return fold(node.name) if fold(node.name) in self.columns and not node.text("db") else ""
 
 
 class _Counter(NamedTuple):
@@ -52,12 +60,13 @@ class _Counter(NamedTuple):
 
 def counted(condition: exp.Expr, recurring: Recurring) -> float:
     """How many steps *condition* leaves, when it compares a counter with a constant."""
-    start_query, arm, columns, scope, estimator = recurring
+    start_query, arm, scope = recurring.start, recurring.arm, recurring.scope
+    estimator = recurring.estimator
     counter, bound, upward = _comparison(condition, scope, estimator)
-    if counter is None or fold(counter.column.name) not in columns:
+    name = recurring.column(counter.column) if counter is not None else ""
+    if counter is None or not name:
         return UNKNOWN
-    name = fold(counter.column.name)
-    index = columns.index(name)
+    index = recurring.columns.index(name)
     firsts = first_values(start_query, index)
     if index >= len(arm.expressions) or not firsts:
         return UNKNOWN
@@ -71,7 +80,7 @@ def counted(condition: exp.Expr, recurring: Recurring) -> float:
     end = Span(end.low - counter.moved.high, end.high - counter.moved.low)
     grain = max(_grain(first, inner) for first in firsts)
     item = arm.expressions[index].unalias()
-    if upward and (steps := _doubled(item, name, start, end, grain)) is not None:
+    if upward and (steps := _doubled(item, name, start, end, grain, recurring)) is not None:
         return steps
     least = _least_step(item, name, start, grain, recurring, upward=upward)
     if least <= 0 or max(map(abs, (*start, *end))) / least > _MAX_RATIO:
@@ -95,13 +104,14 @@ def first_values(query: exp.Expr, index: int) -> list[exp.Expr]:
 
 def _first_bound(bound: exp.Expr | None, recurring: Recurring) -> exp.Expr | None:
     """*bound*, or what it began as where it is a column that each step hands on unchanged."""
-    arm, columns = recurring.arm, recurring.columns
-    if not isinstance(bound, exp.Column) or fold(bound.name) not in columns:
+    name = recurring.column(bound)
+    if not name:
         return bound
-    index = columns.index(fold(bound.name))
-    item = arm.expressions[index].unalias() if index < len(arm.expressions) else None
+    items = recurring.arm.expressions
+    index = recurring.columns.index(name)
+    item = items[index].unalias() if index < len(items) else None
     firsts = first_values(recurring.start, index)
-    if not isinstance(item, exp.Column) or fold(item.name) != fold(bound.name) or len(firsts) != 1:
+    if recurring.column(item) != name or len(firsts) != 1:
         return bound
     return firsts[0]
 
@@ -151,8 +161,7 @@ def _least_step(
     left, right = node.this, node.expression
     if isinstance(node, exp.Add) and isinstance(right, exp.Column):
         left, right = right, left
-    left = left.unnest()
-    if not isinstance(left, exp.Column) or fold(left.name) != name:
+    if recurring.column(left.unnest()) != name:
         return 0.0
     move = _move(node, right, recurring.scope, recurring.estimator)
     least = move.low if upward else -move.high
@@ -177,7 +186,9 @@ def _is_whole(interval: exp.Interval) -> bool:
     return not isinstance(interval.this, exp.Literal) or "." not in interval.this.name
 
 
-def _doubled(item: exp.Expr, name: str, start: Span, end: Span, grain: float) -> float | None:
+def _doubled(
+    item: exp.Expr, name: str, start: Span, end: Span, grain: float, recurring: Recurring
+) -> float | None:
     """How many steps there are to the end where *item* multiplies a whole number by two or more."""
     node = item.unnest()
     if not isinstance(node, exp.Mul) or grain != 1 or start.low < 1:
@@ -185,9 +196,9 @@ def _doubled(item: exp.Expr, name: str, start: Span, end: Span, grain: float) ->
     column, factor = node.this, node.expression
     if not isinstance(column, exp.Column):
         column, factor = factor, column
-    if not isinstance(column, exp.Column) or fold(column.name) != name:
+    if recurring.column(column) != name or not isinstance(factor, exp.Literal):
         return None
-    if not isinstance(factor, exp.Literal) or not factor.is_int or int(factor.name) < 2:
+    if not factor.is_int or int(factor.name) < 2:
         return None
     return math.log2(max(2.0, end.high)) + 1
 

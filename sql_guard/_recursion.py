@@ -56,7 +56,7 @@ def course(
         # Nothing new can come of values that are only copied once all of them have been seen.
         return Course(1.0 if alone else _MAX_STEPS_WITH_JOIN)
     start = body.this.unnest() if isinstance(body.this, exp.Subquery) else body.this
-    recurring = Recurring(start, arm, columns, scope, estimator)
+    recurring = Recurring(start, arm, fold(own.alias_or_name), columns, scope, estimator)
     found = min((counted(part, recurring) for part in _conditions(arm)), default=UNKNOWN)
     linked = not alone and found > _MAX_STEPS_WITH_JOIN
     if linked:
