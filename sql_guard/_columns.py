@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlglot import exp
 
+from ._hints import LAMBDA, QUALIFIER
 from ._names import fold
 from ._report import Report
 from ._scope import Relation, Scope
@@ -199,7 +200,18 @@ class Columns:
             hint = f"Did you mean {' or '.join(close)}?"
         elif len(tables) == 1:
             hint = f"{tables[0]} has the columns {', '.join(sorted(listed)[:40])}."
+        if _may_be_lambda(node, name):
+            hint = LAMBDA
+        elif isinstance(node, exp.Column) and node.table and fold(node.parts[0].name) == name:
+            node, hint = node.parts[0], f"{QUALIFIER} {hint}"
         self._report.refuse("columns", "A column is named that is not in sight here.", hint, node)
+
+
+def _may_be_lambda(node: exp.Expr, name: str) -> bool:
+    """Whether *name* stands for what precedes an arrow, which once made a lambda."""
+    arrow = node.find_ancestor(exp.JSONExtract)
+    first = arrow.this.unnest() if arrow is not None else None
+    return isinstance(first, exp.Column) and not first.table and fold(first.name) == name
 
 
 def _may_choose(argument: exp.Expr, denied: set[str]) -> bool:

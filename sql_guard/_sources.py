@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from ._hints import for_table
 from ._names import fold
 from ._report import Report
 from ._scope import Base, Fact, Relation, Scope, Shape
@@ -160,7 +161,7 @@ class Sources:
 
     def _function(self, node: exp.Expr, call: exp.Expr, scope: Scope) -> Relation:
         if not self._report.function_rule.in_from(call):
-            self._report.add(self._report.function_rule.refusal, call)
+            self._report.add(self._report.function_rule.refusal(call), call)
         self._report.seen.add(id(call))
         arguments = Scope(scope.ctes, scope)
         for key, argument in call.args.items():
@@ -218,11 +219,10 @@ class Sources:
         return Relation(_alias(node) or fold(name), shape, source=fold(name))
 
     def _unlisted(self, node: exp.Table) -> None:
-        known = ", ".join(sorted(self._report.policy.tables)[:40])
         self._report.refuse(
             "tables",
             "A table is read that is not on the list.",
-            f"Tables that may be read: {known}.",
+            for_table(fold(node.name), self._report.policy.tables),
             node,
         )
 
