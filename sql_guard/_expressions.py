@@ -46,8 +46,7 @@ class Expressions:
             exp.Star: self._star,
             exp.TableAlias: _nothing,
             exp.Window: _all_but_names,
-            exp.ArrayAgg: self._collection,
-            exp.GroupConcat: self._collection,
+            **dict.fromkeys(_COLLECTIONS, self._collection),
             **dict.fromkeys(SIZED_NODES, self._sized),
             **dict.fromkeys(_QUERY_NODES, self._query),
         }
@@ -186,6 +185,9 @@ class Expressions:
         yield from ()
 
 
+_COLLECTIONS: Final = (
+    *(exp.ArrayAgg, exp.GroupConcat, exp.JSONArrayAgg, exp.JSONObjectAgg, exp.JSONBObjectAgg),
+)
 _QUERY_NODES: Final = (
     *(exp.Select, exp.Union, exp.Except, exp.Intersect, exp.Subquery, exp.Values, exp.Pivot),
 )

@@ -169,6 +169,36 @@ TABLE_FUNCTIONS: Final = frozenset(
     {"generate_series", "json_each", "json_tree", "range", "unnest", "regexp_split_to_table"}
 )
 
+_BY_DIALECT: Final = {
+    "postgres": """
+        array_lower array_ndims array_remove array_replace array_upper btrim date_bin div every
+        initcap isfinite json_agg json_build_object json_object_agg jsonb_agg jsonb_array_length
+        jsonb_build_object jsonb_object_agg justify_days justify_hours justify_interval
+        make_interval num_nonnulls num_nulls regexp_count regexp_instr regexp_match regexp_substr
+        scale to_char to_date to_number trim_scale width_bucket
+        """,
+    "snowflake": """
+        add_months array_to_string booland boolor conditional_change_event conditional_true_event
+        div0null equal_null get get_path initcap months_between nvl2 object_keys ratio_to_report
+        soundex strtok time_slice to_boolean to_char to_date to_decimal to_double to_number
+        to_numeric to_time to_varchar try_parse_json try_to_date try_to_decimal try_to_double
+        try_to_number width_bucket
+        """,
+    "trino": """
+        all_match any_match array_except array_remove array_union arrays_overlap bitwise_and
+        bitwise_and_agg bitwise_or bitwise_or_agg bitwise_xor checksum codepoint day_of_month
+        day_of_year e format_datetime from_iso8601_date from_iso8601_timestamp hamming_distance
+        infinity is_finite is_infinite json_array_contains json_array_get json_format json_parse
+        json_size levenshtein_distance map_agg map_filter multimap_agg nan none_match normalize
+        numeric_histogram parse_datetime split_to_map to_iso8601 transform_keys transform_values
+        width_bucket year_of_week zip zip_with
+        """,
+}
+BY_DIALECT: Final[dict[str, frozenset[str]]] = {
+    dialect: frozenset(names.split()) for dialect, names in _BY_DIALECT.items()
+}
+"""What only these dialects have, or spell so."""
+
 # Node types whose own names are not the ones that the dialect calls them by.
 SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
     "Array": ("list_value", "array"),
@@ -198,6 +228,7 @@ SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
     "DateBin": ("time_bucket",),
     "DateFromParts": ("make_date",),
     "DayOfWeekIso": ("isodow",),
+    "DecodeCase": ("decode",),
     "EuclideanDistance": ("list_distance",),
     "Explode": ("unnest",),
     "Unnest": ("unnest",),
@@ -230,6 +261,8 @@ SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
     "Split": ("string_split", "split", "str_split", "string_to_array"),
     "StrPosition": ("strpos", "instr", "position"),
     "StrToTime": ("strptime",),
+    "StrToDate": ("to_date",),
+    "JSONArrayAgg": ("json_agg", "jsonb_agg", "json_arrayagg"),
     "TimeFromParts": ("make_time",),
     "TimeToStr": ("strftime",),
     "TimeToUnix": ("epoch",),

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlglot import exp
 
-from ._function_names import ANALYTIC, BY_NAME, SPELLINGS, TABLE_FUNCTIONS
+from ._function_names import ANALYTIC, BY_DIALECT, BY_NAME, SPELLINGS, TABLE_FUNCTIONS
 from ._hints import for_function
 from ._names import fold
 from ._nodes import SYNTAX
@@ -20,7 +20,9 @@ class FunctionRule:
     def __init__(self, lists: FunctionLists, dialect: str) -> None:
         self._dialect: Final = dialect
         self._denied: Final = frozenset(lists.deny)
-        self._allowed: Final = (ANALYTIC | frozenset(lists.allow)) - self._denied
+        self._allowed: Final = (
+            ANALYTIC | BY_DIALECT.get(dialect, frozenset()) | frozenset(lists.allow)
+        ) - self._denied
         self._table_functions: Final = (TABLE_FUNCTIONS | frozenset(lists.allow)) - self._denied
         self._by_type: Final[dict[type[exp.Expr], str | None]] = {}
 

@@ -36,6 +36,7 @@ _SIZED: Final = {
 }
 _COLLECTING: Final = frozenset(
     {"histogram", "histogram_exact", "json_group_array", "json_group_object", "group_concat"}
+    | {"json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg", "map_agg", "multimap_agg"}
 )
 _FORMATS: Final = frozenset({"printf", "format"})
 _PAIRWISE: Final = frozenset(
@@ -56,7 +57,7 @@ _METHODS_AS_CALLS: Final = _METHODS - {"string_agg", "pad"}
 _SCHEMAS: Final = frozenset({"main", "temp", "system", "pg_catalog", "information_schema"})
 SIZED_NODES: Final = (
     *(exp.Anonymous, exp.Format, exp.GenerateSeries, exp.JarowinklerSimilarity, exp.Levenshtein),
-    *(exp.ApproxTopK, exp.Pad, exp.Reduce, exp.Repeat, exp.Replace),
+    *(exp.ApproxTopK, exp.Pad, exp.Reduce, exp.Repeat, exp.Replace, exp.ExplodingGenerateSeries),
 )
 """Nodes whose values are checked; calls of functions without a type of their own are among them."""
 _KEY_LIKE: Final = (
