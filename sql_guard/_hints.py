@@ -56,6 +56,7 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
     "parse_json": "Write s::JSON.",
 }
 _MOST_NAMES: Final = 40
+_MOST_OFF: Final = 3
 
 
 def for_function(names: Iterable[str], allowed: Iterable[str], dialect: str) -> str:
@@ -65,9 +66,10 @@ def for_function(names: Iterable[str], allowed: Iterable[str], dialect: str) -> 
         for name in names:
             if name in _ELSEWHERE:
                 return _ELSEWHERE[name]
-    known = sorted(allowed)
     for name in names[:1]:
-        if close := difflib.get_close_matches(name, known, 3, 0.75):
+        # Comparing with all of them would take longer than the check itself.
+        near = [k for k in allowed if k[:1] == name[:1] and abs(len(k) - len(name)) <= _MOST_OFF]
+        if close := difflib.get_close_matches(name, sorted(near), 3, 0.75):
             return f"Did you mean {' or '.join(close)}?"
     return "Use common aggregate, window, date, text and list functions."
 
