@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from time import thread_time
 from typing import Any, Final
 
-from sqlglot import exp
+from sqlglot import Token, TokenType, exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import SqlglotError
 
@@ -71,6 +71,8 @@ class Guard:
             report.add(MISSPELT, node)
         report.check_time()
         names = self._walk(tree, report, Bounds(limits, parameters))
+        if _lost_queries(names, tokens):
+            report.add(_NOT_UNDERSTOOD)
         named = frozenset(report.parameters)
         if not parameters_fit(parameters, limits):
             report.refuse("max_string", "A parameter is too long.", "Pass a shorter value.")
@@ -131,6 +133,12 @@ class Guard:
 
 def _refused(*violations: Violation) -> Verdict:
     return Verdict(allowed=False, violations=violations)
+
+
+def _lost_queries(nodes: list[exp.Expr], tokens: list[Token]) -> bool:
+    """Whether the parser dropped a query, as it drops arguments that a function should not have."""
+    written = sum(token.token_type is TokenType.SELECT for token in tokens)
+    return sum(isinstance(node, exp.Select) for node in nodes) < written
 
 
 _RESOLVED: Final = (

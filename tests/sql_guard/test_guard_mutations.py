@@ -87,6 +87,7 @@ MUTATIONS: dict[str, tuple[Any, str, Any]] = {
     "odd characters": (_text, "_RULES", without(_text._plain_characters)),
     "template marks": (_text, "_RULES", without(_text._no_templates)),
     "single commas": (_text, "_RULES", without(_text._single_commas)),
+    "queries that the parser drops": (_guard, "_lost_queries", no),
     "node types": (_guard, "known_syntax", nothing),
     "functions": (_functions.FunctionRule, "allowed_name", lambda *_: "f"),
     "functions named by a text": (_functions.FunctionRule, "_names_allowed", yes),
@@ -170,6 +171,7 @@ def test_what_no_rule_looked_at_is_refused(
     monkeypatch.setattr(_sources.Sources, "_joins", none)
     refused = Guard(policy).check(sql)
     monkeypatch.setattr(_guard, "_RESOLVED", ())
+    monkeypatch.setattr(_guard, "_lost_queries", no)
     passed = Guard(policy).check(sql)
 
     assert (False, True) == (refused.allowed, passed.allowed)
