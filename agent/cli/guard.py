@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from services.warehouse import Catalog
     from sql_guard import Guard, GuardPolicy, Verdict, Violation
 
+# Of a long line only what surrounds the mark is shown, so that no terminal breaks it.
+_BEFORE_MARK = 40
+_SHOWN = 90
+
 app = typer.Typer(help="The allow-list that every statement passes.", no_args_is_help=True)
 
 _PolicyOption = Annotated[
@@ -201,12 +205,18 @@ def _print(sql: str, verdict: Verdict) -> None:
 
 
 def _underline(sql: str, violation: Violation) -> None:
+    from rich.cells import cell_len
+
     lines = sql.split("\n")
     line, column = violation.line, violation.column
     if not line or not column or line > len(lines):
         return
-    # A statement may hold characters that move a terminal's cursor; tabs keep the mark in its place.
-    shown = "".join(c if c.isprintable() or c == "\t" else "?" for c in lines[line - 1])
-    before = "".join("\t" if c == "\t" else " " for c in shown[: column - 1])
-    err().print(f"  {line:>3} | {shown}")
-    err().print(f"      | {before}{'^' * max(1, violation.length)}")
+    # A statement may hold characters that move a terminal's cursor.
+    shown = "".join(c if c.isprintable() else " " if c == "\t" else "?" for c in lines[line - 1])
+    start = max(0, column - 1 - _BEFORE_MARK)
+    end = start + _SHOWN
+    marked = shown[column - 1 : min(end, column - 1 + violation.length)]
+    cut = ("…" if start else "", "…" if len(shown) > end else "")
+    before = " " * (len(cut[0]) + cell_len(shown[start : column - 1]))
+    err().print(f"  {line:>3} | {cut[0]}{shown[start:end]}{cut[1]}", soft_wrap=True)
+    err().print(f"      | {before}{'^' * max(1, cell_len(marked))}", soft_wrap=True)

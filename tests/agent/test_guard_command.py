@@ -134,3 +134,20 @@ def test_the_policy_of_the_warehouse_is_a_policy_file(shared: Home, tmp_path: Pa
     assert not plain.deny
     assert 0 == shared.run("guard", "check", sql).returncode
     assert 5 == shared.run("guard", "check", "--policy", str(file), sql).returncode
+
+
+@pytest.mark.parametrize(
+    ("sql", "shown", "mark"),
+    [
+        ("SELECT\n\tdesk,\n\t wrong\nFROM risk.limits", "    3 |   wrong", "      |   ^^^^^"),
+        ("SELECT '名前', wrong FROM risk.limits", "wrong FROM", "      | " + " " * 15 + "^^^^^"),
+        (f"SELECT {'1, ' * 100}wrong FROM risk.limits", "…", "      | " + " " * 41 + "^^^^^"),
+        ("SELECT desk FROM risk.limits GROUP desk", "GROUP desk", "      | " + " " * 35 + "^^^^"),
+    ],
+)
+def test_the_place_of_a_refusal_is_underlined(sql: str, shown: str, mark: str) -> None:
+    """The mark stands below the word, after tabs and wide letters and in long lines."""
+    lines = assay("check", "--policy", str(POLICY), sql).stderr.decode().splitlines()
+
+    assert mark in lines
+    assert shown in lines[lines.index(mark) - 1]
