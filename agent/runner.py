@@ -29,7 +29,9 @@ from services.store import (
     BlobStore,
     EvidenceStore,
     Failure,
+    ObjectStore,
     Redis,
+    References,
     RunRecord,
     RunRegistry,
     connect,
@@ -56,6 +58,7 @@ class Stores:
     audit: AuditLog
     evidence: EvidenceStore
     blobs: BlobStore
+    references: References
 
     async def ping(self) -> str:
         """The server's name and version; raises `StoreUnavailable` when it does not answer."""
@@ -69,14 +72,16 @@ class Stores:
 async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     """The stores of the configured server, or of the embedded one, which this starts."""
     redis = connect(settings.redis_url, settings.home, idle=settings.store_idle)
+    objects = ObjectStore(settings.objects_dir, least=settings.large_result)
     try:
         yield Stores(
             redis=redis,
             runs=RunRegistry(redis),
             reviews=ReviewQueue(redis),
             audit=AuditLog(redis),
-            evidence=EvidenceStore(redis),
-            blobs=BlobStore(redis),
+            evidence=EvidenceStore(redis, objects),
+            blobs=BlobStore(redis, objects),
+            references=References(redis, objects),
         )
     finally:
         await redis.aclose()
@@ -182,8 +187,8 @@ class Runner:
             run_id=record.id,
             accepted_at=record.created_at,
             retriever=retriever,
-            evidence=self.stores.evidence,
-            blobs=self.stores.blobs,
+            evidence=self.stores.evidence.of_run(record.id),
+            blobs=self.stores.blobs.of_run(record.id),
             models=Models(self.settings),
             audit=self.stores.audit,
             runs=self.stores.runs,

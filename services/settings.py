@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, PositiveInt, SecretStr, ValidationError
+from pydantic import BeforeValidator, ByteSize, Field, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -88,6 +88,15 @@ class Settings(BaseSettings):
         default=timedelta(minutes=30),
         description="How long the embedded server stays up with no client.",
     )
+    objects: Path | None = Field(
+        default=None,
+        description="Folder of large results, shared by all machines of one store; unset: `objects` in the home.",
+    )
+    large_result: ByteSize = Field(
+        default=ByteSize(8_000_000),
+        gt=0,
+        description="Compressed size, such as 8MB, from which a result is a file and not in the store.",
+    )
     model_url: str | None = Field(
         default=None,
         description="OpenAI-compatible server for all three model roles; unset: no model, the rules write everything.",
@@ -157,6 +166,10 @@ class Settings(BaseSettings):
         return self.home / "warehouse"
 
     @property
+    def objects_dir(self) -> Path:
+        return self.objects or self.home / "objects"
+
+    @property
     def trace_dir(self) -> Path:
         return self.home / "traces"
 
@@ -195,6 +208,7 @@ def load_settings(**flags: Any) -> Settings:
         update={
             "home": settings.home.expanduser().absolute(),
             "output": settings.output.expanduser(),
+            "objects": settings.objects and settings.objects.expanduser().absolute(),
         }
     )
 

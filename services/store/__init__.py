@@ -8,6 +8,9 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:blob:SHA256`            | string | any bytes or JSON document, by digest               |
 | `assay:rows:DIGEST`            | string | rows of evidence, compressed, once per row digest  |
 | `assay:evidence:ID`            | string | `Evidence`                                         |
+| `assay:refs:RUN`               | set    | names of the contents that a run needs             |
+| `assay:refcounts`              | hash   | name of a content: how many runs need it           |
+| `assay:hold`                   | string | a backup is reading; nothing is let go meanwhile   |
 | `assay:run:ID`                 | string | `RunRecord`                                        |
 | `assay:runs:time`              | zset   | run ids by time of creation, in microseconds       |
 | `assay:runs:name`              | zset   | run ids in lexical order, for prefixes             |
@@ -25,6 +28,8 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:review:run:RUN`         | set    | the items of a run                                 |
 | `assay:audit:RUN`              | list   | the entries of a run's audit log, oldest first     |
 
+A content's name is its key without `assay:`, or `object:DIGEST` when it is a file.
+
 Some values are written by `services.review` and `services.audit`, which stand on this package.
 """
 
@@ -35,6 +40,8 @@ from ._connection import connect, redis_errors
 from ._embedded import DEFAULT_IDLE, EmbeddedServer, ServerStatus
 from ._factory import make_checkpointer
 from ._leases import Lease
+from ._objects import ObjectStore
+from ._references import Freed, References
 from ._runs import Failure, RunRecord, RunRegistry, RunStatus
 from ._values import UtcTime
 
@@ -44,8 +51,11 @@ __all__ = [
     "EmbeddedServer",
     "EvidenceStore",
     "Failure",
+    "Freed",
     "Lease",
+    "ObjectStore",
     "Redis",
+    "References",
     "RunRecord",
     "RunRegistry",
     "RunStatus",
