@@ -36,6 +36,8 @@ from services.store import (
     RunRegistry,
     connect,
     make_checkpointer,
+    open_home,
+    open_layout,
     redis_errors,
 )
 
@@ -71,9 +73,11 @@ class Stores:
 @asynccontextmanager
 async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     """The stores of the configured server, or of the embedded one, which this starts."""
+    await asyncio.to_thread(open_home, settings.home)
     redis = connect(settings.redis_url, settings.home, idle=settings.store_idle)
     objects = ObjectStore(settings.objects_dir, least=settings.large_result)
     try:
+        await open_layout(redis)
         yield Stores(
             redis=redis,
             runs=RunRegistry(redis),

@@ -11,6 +11,9 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:refs:RUN`               | set    | names of the contents that a run needs             |
 | `assay:refcounts`              | hash   | name of a content: how many runs need it           |
 | `assay:hold`                   | string | a backup is reading; nothing is let go meanwhile   |
+| `assay:layout`                 | string | the layout's version                               |
+| `assay:incoming:...`           |        | what a restore has staged, under its later names   |
+| `assay:restored`               | string | token of the last restore, for an hour             |
 | `assay:run:ID`                 | string | `RunRecord`                                        |
 | `assay:runs:time`              | zset   | run ids by time of creation, in microseconds       |
 | `assay:runs:name`              | zset   | run ids in lexical order, for prefixes             |
@@ -35,10 +38,13 @@ Some values are written by `services.review` and `services.audit`, which stand o
 
 from redis.asyncio import Redis
 
+from ._backup import Backup, Restore, Summary
 from ._blobs import BlobStore, EvidenceStore
 from ._connection import connect, redis_errors
 from ._embedded import DEFAULT_IDLE, EmbeddedServer, ServerStatus
 from ._factory import make_checkpointer
+from ._journal import Accepted, Journal
+from ._layout import LAYOUT, check_home, open_home, open_layout
 from ._leases import Lease
 from ._objects import ObjectStore
 from ._references import Freed, References
@@ -47,21 +53,30 @@ from ._values import UtcTime
 
 __all__ = [
     "DEFAULT_IDLE",
+    "LAYOUT",
+    "Accepted",
+    "Backup",
     "BlobStore",
     "EmbeddedServer",
     "EvidenceStore",
     "Failure",
     "Freed",
+    "Journal",
     "Lease",
     "ObjectStore",
     "Redis",
     "References",
+    "Restore",
     "RunRecord",
     "RunRegistry",
     "RunStatus",
     "ServerStatus",
+    "Summary",
     "UtcTime",
+    "check_home",
     "connect",
     "make_checkpointer",
+    "open_home",
+    "open_layout",
     "redis_errors",
 ]

@@ -66,6 +66,10 @@ class ObjectStore:
         """Give a staged content its name. A content that has it already is written over."""
         await asyncio.to_thread(self._put, staged)
 
+    def path_of(self, digest: str) -> Path | None:
+        """Where a content is now, or None when there is no such content."""
+        return next((path for path in self._places(digest) if path.is_file()), None)
+
     def size(self, digest: str) -> int | None:
         """Its bytes, or None when there is no such content."""
         for path in self._places(digest):
