@@ -61,6 +61,7 @@ class Stores:
     evidence: EvidenceStore
     blobs: BlobStore
     references: References
+    objects: ObjectStore
 
     async def ping(self) -> str:
         """The server's name and version; raises `StoreUnavailable` when it does not answer."""
@@ -74,7 +75,9 @@ class Stores:
 async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     """The stores of the configured server, or of the embedded one, which this starts."""
     await asyncio.to_thread(open_home, settings.home)
-    redis = connect(settings.redis_url, settings.home, idle=settings.store_idle)
+    redis = connect(
+        settings.redis_url, settings.home, idle=settings.store_idle, fsync=settings.store_fsync
+    )
     objects = ObjectStore(settings.objects_dir, least=settings.large_result)
     try:
         await open_layout(redis)
@@ -86,6 +89,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             evidence=EvidenceStore(redis, objects),
             blobs=BlobStore(redis, objects),
             references=References(redis, objects),
+            objects=objects,
         )
     finally:
         await redis.aclose()

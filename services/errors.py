@@ -10,7 +10,8 @@ AssayError
 ├── NeedsHuman       a machine may not decide this       → review queue
 │   ├── Ambiguous             A201
 │   ├── RunBusy               A202
-│   └── SnapshotGone          A203
+│   ├── SnapshotGone          A203
+│   └── RunLost               A204
 ├── Refused          never run this                      → stop, and say why
 │   ├── QueryRefused          A301
 │   ├── DecisionRefused       A302
@@ -103,6 +104,12 @@ class SnapshotGone(NeedsHuman):
     """The warehouse snapshot that a run is pinned to is no longer there."""
 
     code = "A203"
+
+
+class RunLost(NeedsHuman):
+    """A run was accepted, and the store no longer knows it: it was set back to older data."""
+
+    code = "A204"
 
 
 class Refused(AssayError):

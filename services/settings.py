@@ -34,6 +34,16 @@ def _seconds(value: Any) -> Any:
     return float(value) if isinstance(value, str) and value.replace(".", "", 1).isdigit() else value
 
 
+def _retention(value: Any) -> Any:
+    """`90d` is ninety days, beside the other forms of a duration."""
+    if isinstance(value, str) and value[:-1].isdigit() and value.endswith("d"):
+        return timedelta(days=int(value[:-1]))
+    return _seconds(value)
+
+
+Retention: TypeAlias = Annotated[
+    Annotated[timedelta, Field(gt=timedelta())] | Literal["forever"], BeforeValidator(_retention)
+]
 Duration: TypeAlias = Annotated[timedelta, BeforeValidator(_seconds)]
 
 
@@ -88,6 +98,10 @@ class Settings(BaseSettings):
         default=timedelta(minutes=30),
         description="How long the embedded server stays up with no client.",
     )
+    store_fsync: Literal["everysec", "always"] = Field(
+        default="everysec",
+        description="When the embedded server flushes to disk: every second, or before each answer.",
+    )
     objects: Path | None = Field(
         default=None,
         description="Folder of large results, shared by all machines of one store; unset: `objects` in the home.",
@@ -133,6 +147,21 @@ class Settings(BaseSettings):
     )
     max_rows: PositiveInt = Field(
         default=200_000, description="Most rows that one query may return."
+    )
+    keep_runs: Retention = Field(
+        default=timedelta(days=365),
+        description="How long after its end `assay store prune` leaves a finished run, such as 90d; or `forever`.",
+    )
+    keep_evidence: Retention = Field(
+        default=timedelta(days=365),
+        description="The same for a finished run's evidence, documents and steps; its record stays.",
+    )
+    keep_reports: Retention = Field(
+        default="forever", description="The same for the files of published reports."
+    )
+    keep_audit: Retention = Field(
+        default="forever",
+        description="The same for the audit log of a run that is removed.",
     )
     reviewer: str = Field(
         default_factory=_login, description="Name that decisions are recorded under."

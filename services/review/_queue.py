@@ -17,6 +17,7 @@ _ITEM: Final = "assay:review:item:"
 _BY_TIME: Final = "assay:review:time"
 _OPEN: Final = "assay:review:open"
 _BY_RUN: Final = "assay:review:run:"
+_ALL: Final = 1_000_000_000
 
 _CREATE: Final = """
 local known = redis.call('GET', KEYS[1])
@@ -36,6 +37,15 @@ if current ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
 redis.call('ZREM', KEYS[2], ARGV[3])
 return 1
+"""
+
+_REMOVE: Final = """
+for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  redis.call('UNLINK', ARGV[1] .. id)
+  redis.call('ZREM', KEYS[2], id)
+  redis.call('ZREM', KEYS[3], id)
+end
+return redis.call('UNLINK', KEYS[1])
 """
 
 
@@ -133,6 +143,22 @@ class ReviewQueue:
         for item in await self.of_run(run_id):
             if item.status == "open" and item.interrupt_id not in still_waiting:
                 await self._change(item.id, _superseded)
+
+    async def remove(self, run_id: str) -> None:
+        """Remove all items of a run, in one step."""
+        script = self._redis.register_script(_REMOVE)
+        with redis_errors():
+            await script(keys=[_BY_RUN + run_id, _BY_TIME, _OPEN], args=[_ITEM])
+
+    async def forget(self, person: str, *, name: str) -> tuple[ReviewItem, ...]:
+        """Put *name* in place of a person's in all that they decided; the changed items."""
+        decided = [i for i in await self.list(None, limit=_ALL) if i.decided_by == person]
+        return tuple(
+            [
+                await self._change(item.id, lambda i: i.model_copy(update={"decided_by": name}))
+                for item in decided
+            ]
+        )
 
     async def _change(self, item_id: str, change: Callable[[ReviewItem], ReviewItem]) -> ReviewItem:
         script = self._redis.register_script(_REPLACE)

@@ -48,6 +48,7 @@ from ._layout import LAYOUT, check_home, open_home, open_layout
 from ._leases import Lease
 from ._objects import ObjectStore
 from ._references import Freed, References
+from ._removal import remove_run
 from ._runs import Failure, RunRecord, RunRegistry, RunStatus
 from ._values import UtcTime
 
@@ -79,4 +80,5 @@ __all__ = [
     "open_home",
     "open_layout",
     "redis_errors",
+    "remove_run",
 ]

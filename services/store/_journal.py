@@ -11,8 +11,8 @@ import asyncio
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -20,7 +20,7 @@ from typing import Final, Literal
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
-from services.errors import StoreUnavailable
+from services.errors import RunLost, StoreUnavailable
 from services.evidence import Frozen
 from services.failpoints import failpoint
 
@@ -49,13 +49,46 @@ class Journal:
     """
     The runs that this home has accepted and not deleted.
 
-    `accepted` comes after the store has the run and before anybody is told; `deleted` after its
-    record is gone. A run that stands here and is unknown to the store is lost.
+    A run that stands here and is unknown to the store is lost.
     """
 
     def __init__(self, home: Path) -> None:
         self.path = home / "accepted.jsonl"
         self._lock = home / "accepted.lock"
+
+    @asynccontextmanager
+    async def accepting(self, redis: Redis, run_id: str, *, at: datetime) -> AsyncIterator[None]:
+        """
+        Note a run before the body stores it, and take that back when it was not stored.
+
+        `RunLost` when it was accepted before and the store does not know it: it is not begun
+        again. `StoreUnavailable` when the note cannot be on disk: then nothing was accepted.
+        """
+        if await asyncio.to_thread(self._mentions, run_id):
+            await self.check(redis, run_id)
+            if run_id in await asyncio.to_thread(self.runs):
+                yield
+                return
+        await self.accepted(run_id, at=at)
+        try:
+            yield
+        except (Exception, asyncio.CancelledError):
+            # Whether a store that went away has the run is not known; then the note stays.
+            with suppress(StoreUnavailable):
+                if not await _knows(redis, run_id):
+                    await self.deleted(run_id, at=at)
+            raise
+
+    async def check(self, redis: Redis, run_id: str) -> None:
+        """Raise `RunLost` when a run was accepted here and the store does not know it."""
+        if await _knows(redis, run_id):
+            return
+        accepted = (await asyncio.to_thread(self.runs)).get(run_id)
+        if accepted is not None:
+            raise RunLost(
+                f"Run {run_id} was accepted at {accepted.at:%Y-%m-%d %H:%M:%S} UTC, and the store no longer knows it: its data are older.",
+                hint=f"Restore a newer backup, or give it up with `assay run delete {run_id}`.",
+            )
 
     @failpoint("journal.accepted")
     async def accepted(self, run_id: str, *, at: datetime) -> None:
@@ -100,6 +133,12 @@ class Journal:
             fresh.replace(self.path)
             flush_folder(self.path.parent)
 
+    def _mentions(self, run_id: str) -> bool:
+        """Whether any line may be of that run, without reading them one by one."""
+        with self._errors(), suppress(FileNotFoundError):
+            return json.dumps(run_id).encode() in self.path.read_bytes()
+        return False
+
     def _lines(self) -> list[_Line]:
         with self._errors():
             return _read(self.path)
@@ -129,6 +168,11 @@ class Journal:
                 f"The journal of accepted runs {self.path} cannot be used: {error.strerror}.",
                 hint="Free some space or make it writable. Accepted runs are kept; new ones are taken once it is.",
             ) from error
+
+
+async def _knows(redis: Redis, run_id: str) -> bool:
+    with redis_errors():
+        return bool(await redis.exists(_RUN + run_id))
 
 
 def _runs(lines: Iterable[_Line]) -> dict[str, Accepted]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from services.errors import StoreUnavailable
+from services.errors import RunLost, StoreUnavailable
 from services.store import Journal
 
 ROOT = Path(__file__).parents[3]
@@ -80,6 +80,41 @@ asyncio.run(main(*sys.argv[1:]))
     assert {f"{name}-{number}" for name in "abc" for number in range(20)} == set(
         Journal(tmp_path).runs()
     )
+
+
+async def test_a_run_is_noted_before_it_is_stored(redis: Redis, tmp_path: Path) -> None:
+    """The note is there when the store gets the run, once, and goes when it did not get it."""
+    journal = Journal(tmp_path)
+    async with journal.accepting(redis, "r1", at=NOON):
+        assert ["r1"] == list(journal.runs())
+        await redis.set("assay:run:r1", "{}")
+    async with journal.accepting(redis, "r1", at=NOON):
+        pass
+    assert 1 == len(journal.path.read_bytes().splitlines())
+    with pytest.raises(StoreUnavailable):
+        async with journal.accepting(redis, "r2", at=NOON):
+            raise StoreUnavailable("full")
+    assert ["r1"] == list(journal.runs())
+
+
+async def test_a_lost_run_is_not_accepted_again(redis: Redis, tmp_path: Path) -> None:
+    """Nothing starts it silently: not until a person has struck it off."""
+    journal = Journal(tmp_path)
+    async with journal.accepting(redis, "r1", at=NOON):
+        await redis.set("assay:run:r1", "{}")
+    await journal.check(redis, "r1")
+    await redis.flushall()
+    with pytest.raises(RunLost, match="2026-09-30 12:00:00"):
+        async with journal.accepting(redis, "r1", at=NOON):
+            raise AssertionError
+    with pytest.raises(RunLost):
+        await journal.check(redis, "r1")
+    await journal.check(redis, "never seen")
+    await journal.deleted("r1", at=NOON)
+    async with journal.accepting(redis, "r1", at=NOON):
+        await redis.set("assay:run:r1", "{}")
+
+    assert ["r1"] == list(journal.runs())
 
 
 async def test_compaction_keeps_what_counts(tmp_path: Path) -> None:
