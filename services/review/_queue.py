@@ -9,6 +9,7 @@ from typing import Final
 from redis.asyncio import Redis
 
 from services.errors import DecisionRefused, NotFound
+from services.failpoints import failpoint
 from services.store import redis_errors
 
 from ._items import Approve, Decision, ItemStatus, ReviewItem
@@ -55,6 +56,7 @@ class ReviewQueue:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
+    @failpoint("reviews.open")
     async def open_item(self, item: ReviewItem) -> ReviewItem:
         """The stored item: *item* itself, or the one that already stands for the same wait."""
         script = self._redis.register_script(_CREATE)
@@ -109,6 +111,7 @@ class ReviewQueue:
             "There is no review item or run of that id.", hint="See `assay review list`."
         )
 
+    @failpoint("reviews.decide")
     async def decide(
         self,
         item_id: str,
@@ -138,12 +141,14 @@ class ReviewQueue:
 
         return await self._change(item_id, decided)
 
+    @failpoint("reviews.supersede")
     async def supersede(self, run_id: str, *, still_waiting: Collection[str] = ()) -> None:
         """Close the open items of a run whose waits are gone: all but those *still_waiting*."""
         for item in await self.of_run(run_id):
             if item.status == "open" and item.interrupt_id not in still_waiting:
                 await self._change(item.id, _superseded)
 
+    @failpoint("reviews.remove")
     async def remove(self, run_id: str) -> None:
         """Remove all items of a run, in one step."""
         script = self._redis.register_script(_REMOVE)
