@@ -10,7 +10,7 @@ import os
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self, cast
@@ -94,6 +94,9 @@ class ArchiveWriter:
                 with _writing(self._path):
                     self._finish()
         finally:
+            with suppress(OSError, ValueError):  # what is half written is not worth a second error
+                self._tar.close()
+                self._packed.close()
             self._file.close()
             self._partial.unlink(missing_ok=True)
 

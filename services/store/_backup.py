@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import marshal
 import re
 import secrets
+import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -11,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from redis.asyncio import Redis
 
@@ -23,7 +25,7 @@ from ._archive import About, Archive, ArchiveWriter, Manifest
 from ._connection import redis_errors
 from ._layout import LAYOUT
 from ._objects import ObjectStore
-from ._portable import Entry, from_line, key_of, members_of, read_keys, to_line, write_key
+from ._portable import Entry, entry_of, from_line, key_of, members_of, read_keys, to_line, write_key
 from ._references import HOLD, KINDS, OBJECT, PREFIX
 
 _INCOMING: Final = b"assay:incoming:"
@@ -35,7 +37,9 @@ _OF_THE_MOMENT: Final = (_LEASES, _INCOMING, _COUNTS, HOLD.encode(), _RESTORED.e
 """Keys that a backup leaves out: processes of now, and what is made anew from the rest."""
 _CONTENTS: Final = tuple((PREFIX + kind).encode() for kind in KINDS)
 
-_PAGE: Final = 200
+_PAGE: Final = 500
+_CONTENTS_AT_ONCE: Final = 20
+"""Each may be as large as a result that is not yet a file."""
 _CHUNK: Final = 4_000_000
 _HOLD_MS: Final = 120_000
 _PAUSE_WITH_RUNS: Final = 6.0
@@ -114,24 +118,36 @@ class Backup:
     async def _write_frozen(self, writer: _KeyWriter) -> frozenset[str]:
         """All keys but contents, as of one moment; the large results that runs refer to."""
         wanted: set[str] = set()
+        with tempfile.TemporaryFile() as spool:
+            pages = await self._read_frozen(spool)
+            spool.seek(0)
+            for _ in range(pages):
+                for raw in marshal.load(spool):  # noqa: S302 (our own, of a moment ago)
+                    entry = entry_of(raw)
+                    writer.add(entry)
+                    if raw[0].startswith(_REFS):
+                        wanted |= {member.decode() for member in members_of(entry)}
+        return frozenset(name.removeprefix(OBJECT) for name in wanted if name.startswith(OBJECT))
+
+    async def _read_frozen(self, spool: IO[bytes]) -> int:
+        """Put all keys but contents aside, a page at a time, while writers wait; how many pages."""
+        pages = 0
         async with _paused(self._redis) as is_paused:
             with redis_errors():
                 keys = [
                     key
-                    async for key in self._redis.scan_iter(b"assay:*", count=1000)
+                    async for key in self._redis.scan_iter(b"assay:*", count=5000)
                     if not key.startswith((*_CONTENTS, *_OF_THE_MOMENT))
                 ]
             for page in _pages(sorted(set(keys))):
-                for entry in await read_keys(self._redis, page):
-                    writer.add(entry)
-                    if key_of(entry).startswith(_REFS):
-                        wanted |= {m.decode() for m in members_of(entry)}
+                marshal.dump(await read_keys(self._redis, page), spool)
+                pages += 1
                 if not is_paused():
                     raise StoreUnavailable(
                         "The store is too large to be copied at one moment while runs go on.",
                         hint="Stop the workers, then take the backup again.",
                     )
-        return frozenset(name.removeprefix(OBJECT) for name in wanted if name.startswith(OBJECT))
+        return pages
 
     async def _write_contents(self, writer: _KeyWriter, token: str) -> None:
         seen: set[bytes] = set()
@@ -142,7 +158,7 @@ class Backup:
                     if key not in seen:
                         seen.add(key)
                         page.append(key)
-                    if len(page) == _PAGE:
+                    if len(page) == _CONTENTS_AT_ONCE:
                         await self._write_page(writer, page, token)
                         page = []
             await self._write_page(writer, page, token)
@@ -150,8 +166,8 @@ class Backup:
 
     @failpoint("backup.page")
     async def _write_page(self, writer: _KeyWriter, keys: list[bytes], token: str) -> None:
-        for entry in await read_keys(self._redis, keys):
-            writer.add(entry)
+        for raw in await read_keys(self._redis, keys):
+            writer.add(entry_of(raw))
         await _extend(self._redis, token)
 
     def _add_objects(self, archive: ArchiveWriter, wanted: frozenset[str]) -> tuple[int, list[str]]:

@@ -17,39 +17,60 @@ from ._connection import redis_errors
 Entry: TypeAlias = dict[str, Any]
 """One key: `key`, `type`, `value` (a list, its bytes in base64), and `ttl` in milliseconds or None."""
 
+Raw: TypeAlias = tuple[bytes, str, int, Any, list[list[str]]]
+"""One key as the server gives it: name, type, milliseconds to live, value, groups of a stream."""
+
 _PART: Final = 1_000
 """Elements of a large key that one command carries."""
 
 
-async def read_keys(redis: Redis, keys: Sequence[bytes]) -> list[Entry]:
-    """Those of *keys* that exist."""
+# One command a page: whoever writes waits meanwhile. As it only reads, it may run while they do.
+_READ: Final = """
+local readers = {
+  string = {'GET'}, hash = {'HGETALL'}, list = {'LRANGE', 0, -1}, set = {'SMEMBERS'},
+  zset = {'ZRANGE', 0, -1, 'WITHSCORES'},
+}
+local found = {}
+for _, key in ipairs(KEYS) do
+  local kind = redis.call('TYPE', key).ok
+  local value = false
+  if readers[kind] then
+    local command = {unpack(readers[kind])}
+    table.insert(command, 2, key)
+    value = redis.call(unpack(command))
+  end
+  if kind ~= 'none' then found[#found + 1] = {key, kind, redis.call('PTTL', key), value} end
+end
+return found
+"""
+
+
+async def read_keys(redis: Redis, keys: Sequence[bytes]) -> list[Raw]:
+    """Those of *keys* that exist. It does no more than read, for those who wait meanwhile."""
+    if not keys:
+        return []
     with redis_errors():
-        async with redis.pipeline(transaction=False) as commands:
-            for key in keys:
-                commands.type(key)
-                commands.pttl(key)
-            answers = await commands.execute()
-        found = [
-            (key, kind.decode(), ttl)
-            for key, kind, ttl in zip(keys, answers[::2], answers[1::2], strict=True)
-            if kind != b"none"
+        found = await redis.eval_ro(_READ, len(keys), *keys)
+        return [
+            await _raw(redis, key, kind.decode(), ttl, value) for key, kind, ttl, value in found
         ]
-        async with redis.pipeline(transaction=False) as commands:
-            for key, kind, _ in found:
-                _read(commands, key, kind)
-            values = await commands.execute()
-        entries = []
-        for (key, kind, ttl), value in zip(found, values, strict=True):
-            groups = await _groups(redis, key) if kind == "stream" else []
-            plain = _PLAIN[kind](value)
-            entry = {
-                "key": _text(key),
-                "type": kind,
-                "value": plain,
-                "ttl": ttl if ttl >= 0 else None,
-            }
-            entries.append({**entry, "groups": groups} if groups else entry)
-    return entries
+
+
+async def _raw(redis: Redis, key: bytes, kind: str, ttl: int, value: Any) -> Raw:
+    if kind == "stream":
+        return key, kind, ttl, await redis.xrange(key), await _groups(redis, key)
+    return key, kind, ttl, value, []
+
+
+def entry_of(raw: Raw) -> Entry:
+    key, kind, ttl, value, groups = raw
+    entry = {
+        "key": _text(key),
+        "type": kind,
+        "value": _PLAIN[kind](value),
+        "ttl": ttl if ttl >= 0 else None,
+    }
+    return {**entry, "groups": groups} if groups else entry
 
 
 def write_key(commands: Pipeline, key: bytes, entry: Entry) -> None:
@@ -98,33 +119,19 @@ def members_of(entry: Entry) -> list[bytes]:
     return [_bytes(text) for text in entry["value"]]
 
 
-def _read(commands: Pipeline, key: bytes, kind: str) -> None:
-    match kind:
-        case "string":
-            commands.get(key)
-        case "hash":
-            commands.hgetall(key)
-        case "list":
-            commands.lrange(key, 0, -1)
-        case "set":
-            commands.smembers(key)
-        case "zset":
-            commands.zrange(key, 0, -1, withscores=True)
-        case _:
-            commands.xrange(key)
-
-
 def _flat(pairs: Mapping[bytes, bytes]) -> list[str]:
     return [_text(part) for pair in pairs.items() for part in pair]
 
 
 _PLAIN: Final[dict[str, Callable[[Any], list[str]]]] = {
     "string": lambda value: [_text(value)],
-    "hash": _flat,
+    "hash": lambda value: [_text(part) for part in value],
     "list": lambda value: [_text(item) for item in value],
     "set": lambda value: sorted(_text(item) for item in value),
     "zset": lambda value: [
-        _text(part) for member, score in value for part in (repr(score).encode(), member)
+        _text(part)
+        for member, score in zip(value[::2], value[1::2], strict=True)
+        for part in (score, member)
     ],
     "stream": lambda value: [
         _text(part) for name, fields in value for part in (name, json.dumps(_flat(fields)).encode())

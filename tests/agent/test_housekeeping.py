@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from agent.runner import Stores, open_stores
 from services.errors import NotFound, RunBusy
 from services.review import Approve, ReviewItem
 from services.settings import Settings
-from services.store import EmbeddedServer, RunRecord, make_checkpointer
+from services.store import EmbeddedServer, Journal, RunRecord, make_checkpointer
 from tests.agent.homes import Home
 
 ROOT = Path(__file__).parents[2]
@@ -282,3 +283,20 @@ def test_snapshots_that_no_run_needs_are_pruned(home: Home) -> None:
     assert [str(first)] == home.json("warehouse", "prune")["files"]
     assert 1 == len(list(folder.glob("*.duckdb"))) - 1
     assert json.loads(home.run("warehouse", "show", "--json").stdout)["tables"]
+
+
+def test_a_lost_run_is_reported_wherever_one_looks(home: Home) -> None:
+    """What the journal knows and the store does not is told by doctor, list, show and resume."""
+    state = home.folder / "home"
+    asyncio.run(Journal(state).accepted("lost-1", at=NOON))
+    shown, resumed = home.run("run", "show", "lost-1"), home.run("run", "resume", "lost-1")
+    listed, doctor = home.run("run", "list"), home.run("doctor")
+
+    assert (3, 3, 0, 1) == tuple(c.returncode for c in (shown, resumed, listed, doctor))
+    for told in (shown.stderr, resumed.stderr):
+        assert "A204" in told
+        assert "assay run delete lost-1" in told
+    assert "accepted but lost: lost-1" in listed.stderr
+    assert "accepted but lost: lost-1" in doctor.stdout
+    home.run("run", "delete", "lost-1")
+    assert 0 == home.run("doctor").returncode
