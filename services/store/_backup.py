@@ -6,10 +6,8 @@ import marshal
 import re
 import secrets
 import tempfile
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -27,13 +25,13 @@ from ._layout import LAYOUT
 from ._objects import ObjectStore
 from ._portable import Entry, entry_of, from_line, key_of, members_of, read_keys, to_line, write_key
 from ._references import HOLD, KINDS, OBJECT, PREFIX
+from ._stillness import LEASES, extend, held, paused
 
 _INCOMING: Final = b"assay:incoming:"
-_LEASES: Final = b"assay:lease:"
 _REFS: Final = b"assay:refs:"
 _COUNTS: Final = b"assay:refcounts"
 _RESTORED: Final = "assay:restored"
-_OF_THE_MOMENT: Final = (_LEASES, _INCOMING, _COUNTS, HOLD.encode(), _RESTORED.encode())
+_OF_THE_MOMENT: Final = (LEASES, _INCOMING, _COUNTS, HOLD.encode(), _RESTORED.encode())
 """Keys that a backup leaves out: processes of now, and what is made anew from the rest."""
 _CONTENTS: Final = tuple((PREFIX + kind).encode() for kind in KINDS)
 
@@ -41,11 +39,6 @@ _PAGE: Final = 500
 _CONTENTS_AT_ONCE: Final = 20
 """Each may be as large as a result that is not yet a file."""
 _CHUNK: Final = 4_000_000
-_HOLD_MS: Final = 120_000
-_PAUSE_WITH_RUNS: Final = 6.0
-"""Seconds. A driver gives its run up when the store is silent for ten."""
-_PAUSE_WITHOUT: Final = 100.0
-
 _NAMES: Final = re.compile(r"keys/\d{6}\.jsonl|objects/[0-9a-f]{64}|extra/[A-Za-z0-9._-]+")
 
 # A retry after a lost answer finds its own token. Keys with a time to live get it only now.
@@ -97,14 +90,14 @@ class Backup:
         nothing is let go until they are read.
         """
         about = About(layout=LAYOUT, assay=version("assay"), made_at=at.astimezone(UTC).isoformat())
-        async with _held(self._redis) as token:
+        async with held(self._redis) as token:
             with ArchiveWriter(path, about) as archive:
                 writer = _KeyWriter(archive)
                 wanted = await self._write_frozen(writer)
                 await self._write_contents(writer, token)
                 found, missing = self._add_objects(archive, wanted)
                 kept = [name for name, file in extra.items() if _added(archive, name, file)]
-                await _extend(self._redis, token)
+                await extend(self._redis, token)
                 summary = Summary(
                     made_at=about.made_at,
                     keys=writer.count,
@@ -132,7 +125,7 @@ class Backup:
     async def _read_frozen(self, spool: IO[bytes]) -> int:
         """Put all keys but contents aside, a page at a time, while writers wait; how many pages."""
         pages = 0
-        async with _paused(self._redis) as is_paused:
+        async with paused(self._redis) as is_paused:
             with redis_errors():
                 keys = [
                     key
@@ -168,7 +161,7 @@ class Backup:
     async def _write_page(self, writer: _KeyWriter, keys: list[bytes], token: str) -> None:
         for raw in await read_keys(self._redis, keys):
             writer.add(entry_of(raw))
-        await _extend(self._redis, token)
+        await extend(self._redis, token)
 
     def _add_objects(self, archive: ArchiveWriter, wanted: frozenset[str]) -> tuple[int, list[str]]:
         missing = []
@@ -211,7 +204,7 @@ class Restore:
         """
         manifest = self.verify()
         await self._check_free(force=force)
-        async with _held(self._redis) as token:
+        async with held(self._redis) as token:
             await self._clear_incoming()
             staged = await self._stage(manifest, extra, token)
             await self._swap(staged, force=force)
@@ -220,7 +213,7 @@ class Restore:
     async def _check_free(self, *, force: bool) -> None:
         with redis_errors():
             async for key in self._redis.scan_iter(b"assay:*", count=1000):
-                if key.startswith(_LEASES):
+                if key.startswith(LEASES):
                     raise _driven()
                 if not force and not key.startswith((_INCOMING, b"assay:layout", HOLD.encode())):
                     raise _occupied()
@@ -240,7 +233,7 @@ class Restore:
                 _write_file(extra / rest, content)
             else:
                 await self._stage_keys(b"".join(content), staged)
-            await _extend(self._redis, token)
+            await extend(self._redis, token)
         with redis_errors():
             if staged.counts:
                 mapping: Any = dict(staged.counts)
@@ -317,54 +310,6 @@ class _KeyWriter:
             self._archive.add(f"keys/{self._chunks:06d}.jsonl", b"".join(self._lines))
             self._chunks += 1
         self._lines, self._size = [], 0
-
-
-@asynccontextmanager
-async def _held(redis: Redis) -> AsyncIterator[str]:
-    """Keep everything that is stored, until the end or for two minutes after a kill."""
-    token = secrets.token_hex(16)
-    with redis_errors():
-        if not await redis.set(HOLD, token, nx=True, px=_HOLD_MS):
-            raise StoreUnavailable(
-                "Another backup or restore is under way.",
-                hint="Try again once it is finished; one that was killed is forgotten after two minutes.",
-            )
-    try:
-        yield token
-    finally:
-        with suppress(StoreUnavailable):
-            await _extend(redis, token, milliseconds=0)
-
-
-_EXTEND: Final = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])
-"""
-
-
-async def _extend(redis: Redis, token: str, *, milliseconds: int = _HOLD_MS) -> None:
-    with redis_errors():
-        held = await redis.register_script(_EXTEND)(keys=[HOLD], args=[token, milliseconds])
-    if not held:
-        raise StoreUnavailable(
-            "The backup or restore took too long between two steps, and was given up.",
-            hint="Try again when the machine has less to do.",
-        )
-
-
-@asynccontextmanager
-async def _paused(redis: Redis) -> AsyncIterator[Any]:
-    """Let whoever writes to the store wait; gives a function that says whether they still do."""
-    with redis_errors():
-        drivers = [key async for key in redis.scan_iter(_LEASES + b"*", count=1000)]
-        seconds = _PAUSE_WITH_RUNS if drivers else _PAUSE_WITHOUT
-        begun = time.monotonic()
-        await redis.client_pause(int(seconds * 1000), all=False)
-    try:
-        yield lambda: time.monotonic() - begun < seconds
-    finally:
-        with suppress(StoreUnavailable), redis_errors():
-            await redis.client_unpause()
 
 
 def _added(archive: ArchiveWriter, name: str, path: Path) -> bool:

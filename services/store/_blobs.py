@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import zlib
 from collections import OrderedDict
+from collections.abc import Callable
 from itertools import chain
 from typing import Final, Self, TypeVar
 
@@ -24,11 +25,16 @@ from ._references import OBJECT, References
 from ._values import as_bytes
 
 Document = TypeVar("Document", bound=BaseModel)
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
 
 _BLOB: Final = "assay:blob:"
 _ROWS: Final = "assay:rows:"
 _EVIDENCE: Final = "assay:evidence:"
 _CELLS_AT_HAND: Final = 1_000_000
+_CELLS_IN_PASSING: Final = 20_000
+_BYTES_IN_PASSING: Final = 100_000
+"""Up to here a thread costs more than it spares the others."""
 
 
 class _Contents:
@@ -116,7 +122,7 @@ class EvidenceStore(_Contents):
     async def put(self, evidence: Evidence, table: Table) -> None:
         """Store evidence and rows together; a reader sees both or neither."""
         assert evidence.digest == table.digest, "evidence belongs to other rows"
-        packed = await asyncio.to_thread(self._pack, table)
+        packed = await _aside(self._pack, table, when=_cells(table) > _CELLS_IN_PASSING)
         contents: dict[str, bytes | str] = {f"evidence:{evidence.id}": evidence.model_dump_json()}
         if isinstance(packed, bytes):
             await self._put({f"rows:{table.digest}": packed, **contents})
@@ -142,7 +148,8 @@ class EvidenceStore(_Contents):
         with redis_errors():
             content = await self._redis.get(_ROWS + evidence.digest)
         if content is not None:
-            rows = await asyncio.to_thread(Table.from_bytes, as_bytes(content))
+            large = len(content) > _BYTES_IN_PASSING
+            rows = await _aside(Table.from_bytes, as_bytes(content), when=large)
         else:
             rows = await asyncio.to_thread(self._read_large, evidence)
         # Equal rows may come under other units, labels or keys; those are the evidence's own.
@@ -176,14 +183,22 @@ class EvidenceStore(_Contents):
         return table
 
     def _remember(self, evidence: Evidence, table: Table) -> None:
-        if len(table) * len(table.columns) > _CELLS_AT_HAND // 4:
+        if _cells(table) > _CELLS_AT_HAND // 4:
             return
         self._at_hand[evidence.id] = (evidence, table)
         while len(self._at_hand) > self._keep or self._cells_at_hand() > _CELLS_AT_HAND:
             self._at_hand.popitem(last=False)
 
     def _cells_at_hand(self) -> int:
-        return sum(len(table) * len(table.columns) for _, table in self._at_hand.values())
+        return sum(_cells(table) for _, table in self._at_hand.values())
+
+
+def _cells(table: Table) -> int:
+    return len(table) * len(table.columns)
+
+
+async def _aside(work: Callable[[_Given], _Made], given: _Given, *, when: bool) -> _Made:
+    return await asyncio.to_thread(work, given) if when else work(given)
 
 
 def _damaged(evidence: Evidence) -> NotFound:

@@ -314,6 +314,21 @@ async def test_runs_that_go_on_are_in_the_file_as_of_one_moment(
         assert (await BlobStore(redis, other).get(digest)).startswith(number.encode())
 
 
+async def test_a_store_too_large_for_one_moment_says_so(
+    redis: Redis, objects: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When writers would wait too long no file is made, nobody waits on, and nothing is held."""
+    await fill(redis, objects)
+    await redis.set("assay:lease:r1", "somebody", px=60_000)
+    monkeypatch.setattr("services.store._stillness._PAUSE_WITH_RUNS", 0.001)
+    with pytest.raises(StoreUnavailable, match="too large") as caught:
+        await saved(redis, objects, tmp_path / "backup")
+
+    assert "Stop the workers" in caught.value.hint
+    assert not await redis.exists("assay:hold")
+    assert {tmp_path / "objects"} == names_in(tmp_path)
+
+
 DRIVER = """
 import asyncio, sys
 from datetime import UTC, datetime
