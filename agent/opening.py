@@ -11,6 +11,7 @@ from agent.stores import open_stores
 from services import telemetry
 from services.retrieval import Retriever
 from services.settings import Settings
+from services.store import check_home
 from services.warehouse import Warehouse
 
 
@@ -36,8 +37,9 @@ def open_retriever(settings: Settings, snapshot_id: str | None = None) -> Retrie
     Questions to one snapshot of the warehouse: the one named, or the current one.
 
     Raises `SnapshotGone` when a named one is not there, `WarehouseUnreadable` when the file is
-    missing or damaged.
+    missing or damaged, `SettingInvalid` when the home is of a newer version.
     """
+    check_home(settings.home)
     warehouse = Warehouse.open(
         settings.warehouse_dir,
         snapshot_id,

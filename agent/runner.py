@@ -24,7 +24,7 @@ from services.model import Models
 from services.retrieval import Retriever
 from services.review import Decision, ReviewItem
 from services.settings import Settings
-from services.store import Budget, Lease, Priority, RunRecord, make_checkpointer
+from services.store import Budget, Journal, Lease, Priority, RunRecord, make_checkpointer
 
 FINISHED: Final = frozenset({"done", "rejected", "cancelled", "withdrawn"})
 _DEAD_DRIVER: Final = timedelta(seconds=6)
@@ -77,7 +77,9 @@ class Runner:
         )
         if left:
             await self.stores.queue.check_room(self.settings.queue_limit)
-        stored = await self.stores.runs.create(record)
+        journal = Journal(self.settings.home)
+        async with journal.accepting(self.stores.redis, run_id, at=at):
+            stored = await self.stores.runs.create(record)
         if stored.created_at == at:
             await self._log(
                 run_id,
@@ -255,6 +257,7 @@ class Runner:
         if place.step != "clarify":
             async with self._hold(target, wait=_DEAD_DRIVER) as lease:
                 try:
+                    await self.stores.references.copy(source, target)
                     await branch(self._graph(lease), source, target, place, request)
                 except BaseException:
                     await self._cancelled(target)
@@ -377,8 +380,8 @@ class Runner:
             accepted_at=record.created_at,
             operator=self.settings.reviewer,
             retriever=retriever,
-            evidence=self.stores.evidence,
-            blobs=self.stores.blobs,
+            evidence=self.stores.evidence.of_run(record.id),
+            blobs=self.stores.blobs.of_run(record.id),
             models=Models(self.settings),
             audit=self.stores.audit,
             runs=self.stores.runs,

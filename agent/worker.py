@@ -124,7 +124,7 @@ class Worker:
             try:
                 died = (await stores.runs.get(run_id)).status == "running"
             except NotFound:
-                self.told(f"{run_id}: queued, but unknown to the store; left alone")
+                self.told(f"{run_id}: queued, but unknown to the store; not started again")
                 await stores.queue.finish(run_id)
                 continue
             if await stores.queue.give_back(run_id, died=died) and died:

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, PositiveInt, SecretStr, ValidationError
+from pydantic import BeforeValidator, ByteSize, Field, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -34,6 +34,16 @@ def _seconds(value: Any) -> Any:
     return float(value) if isinstance(value, str) and value.replace(".", "", 1).isdigit() else value
 
 
+def _retention(value: Any) -> Any:
+    """`90d` is ninety days, beside the other forms of a duration."""
+    if isinstance(value, str) and value[:-1].isdigit() and value.endswith("d"):
+        return timedelta(days=int(value[:-1]))
+    return _seconds(value)
+
+
+Retention: TypeAlias = Annotated[
+    Annotated[timedelta, Field(gt=timedelta())] | Literal["forever"], BeforeValidator(_retention)
+]
 Duration: TypeAlias = Annotated[timedelta, BeforeValidator(_seconds)]
 
 
@@ -87,6 +97,19 @@ class Settings(BaseSettings):
     store_idle: Duration = Field(
         default=timedelta(minutes=30),
         description="How long the embedded server stays up with no client.",
+    )
+    store_fsync: Literal["everysec", "always"] = Field(
+        default="everysec",
+        description="When the embedded server flushes to disk: every second, or before each answer.",
+    )
+    objects: Path | None = Field(
+        default=None,
+        description="Folder of large results, shared by all machines of one store; unset: `objects` in the home.",
+    )
+    large_result: ByteSize = Field(
+        default=ByteSize(8_000_000),
+        gt=0,
+        description="Compressed size, such as 8MB, from which a result is a file and not in the store.",
     )
     model_url: str | None = Field(
         default=None,
@@ -145,6 +168,21 @@ class Settings(BaseSettings):
     worker_deaths: PositiveInt = Field(
         default=3, description="Workers that a run may end before a person is asked."
     )
+    keep_runs: Retention = Field(
+        default=timedelta(days=365),
+        description="How long after its end `assay store prune` leaves a finished run, such as 90d; or `forever`.",
+    )
+    keep_evidence: Retention = Field(
+        default=timedelta(days=365),
+        description="The same for a finished run's evidence, documents and steps; its record stays.",
+    )
+    keep_reports: Retention = Field(
+        default="forever", description="The same for the files of published reports."
+    )
+    keep_audit: Retention = Field(
+        default="forever",
+        description="The same for the audit log of a run that is removed.",
+    )
     reviewer: str = Field(
         default_factory=_login, description="Name that decisions are recorded under."
     )
@@ -175,6 +213,10 @@ class Settings(BaseSettings):
     @property
     def warehouse_dir(self) -> Path:
         return self.home / "warehouse"
+
+    @property
+    def objects_dir(self) -> Path:
+        return self.objects or self.home / "objects"
 
     @property
     def trace_dir(self) -> Path:
@@ -215,6 +257,7 @@ def load_settings(**flags: Any) -> Settings:
         update={
             "home": settings.home.expanduser().absolute(),
             "output": settings.output.expanduser(),
+            "objects": settings.objects and settings.objects.expanduser().absolute(),
         }
     )
 

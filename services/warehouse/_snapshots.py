@@ -11,7 +11,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ _CURRENT: Final = "current"
 _LOCK: Final = ".lock"
 _BUILDING: Final = ".building"
 _LOCK_WAIT: Final = timedelta(minutes=2)
+_GRACE: Final = timedelta(hours=1)
 
 
 class Snapshot(Frozen):
@@ -101,7 +102,10 @@ def building(directory: Path) -> Iterator[Path]:
 def publish(temporary: Path, directory: Path, digest: str) -> Snapshot:
     """Give the finished file its name and make it current; call it inside `building`."""
     snapshot = Snapshot(id=digest, path=_path_of(directory, digest))
+    before = current_snapshot(directory)
     with writing_errors(str(directory)):
+        if before is not None and before.path.exists():
+            os.utime(before.path)  # it was current until now: `prune_snapshots` counts from here
         _flush(temporary)
         temporary.replace(snapshot.path)
         pointer = temporary.with_name(_CURRENT)
@@ -110,6 +114,31 @@ def publish(temporary: Path, directory: Path, digest: str) -> Snapshot:
         pointer.replace(directory / _CURRENT)
         _flush(directory)
     return snapshot
+
+
+def prune_snapshots(
+    directory: Path, needed: Collection[str], *, dry_run: bool = False
+) -> tuple[Path, ...]:
+    """
+    Remove the files of snapshots that are neither *needed* (ids) nor current; those files.
+
+    A file that was made, or was current, within the last hour stays: a run that was prepared on
+    it may not be registered yet.
+    """
+    if not directory.is_dir():
+        return ()
+    with _locked(directory), writing_errors(str(directory)):
+        current = current_snapshot(directory)
+        kept = {name[:NAME_DIGITS] for name in (*needed, current.id if current else "")}
+        young = time.time() - _GRACE.total_seconds()
+        files = [
+            path
+            for path in sorted(directory.glob("*.duckdb"))
+            if _is_digest(path.stem) and path.stem not in kept and path.stat().st_mtime < young
+        ]
+        for path in () if dry_run else files:
+            path.unlink()
+        return tuple(files)
 
 
 def _path_of(directory: Path, digest: str) -> Path:
