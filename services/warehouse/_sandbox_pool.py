@@ -67,7 +67,7 @@ class WorkerPool:
         self._finalizer = weakref.finalize(self, _end_all, self._workers, os.getpid())
         worker = self._acquire()
         self.digest = worker.opened.digest
-        self.fences = worker.opened.fences
+        self.fences = worker.fences
         self._release(worker)
 
     def run(

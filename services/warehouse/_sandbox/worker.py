@@ -84,14 +84,15 @@ def _open(opening: Opening) -> tuple[DuckDBPyConnection, Opened]:
     config = _CONFIG | {"memory_limit": opening.memory_limit}
     connection = _duckdb.connect(opening.path, read_only=True, config=config)
     found = connection.execute(opening.digest_query).fetchone()
-    memory_limit = connection.execute("SELECT current_setting('memory_limit')").fetchall()[0][0]
+    [(limit,)] = connection.execute("SELECT current_setting('memory_limit')").fetchall()
+    memory = _bytes(limit)
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     connection.execute("SET disabled_filesystems = 'LocalFileSystem'")
-    fences = raise_fences(_bytes(memory_limit))
+    fences = raise_fences(memory)
     connection.execute(f"SET GLOBAL threads = {opening.threads:d}")
     # Last, since nothing can be set after it.
     connection.execute("SET lock_configuration = true")
-    return connection, Opened(None if found is None else str(found[0]), fences)
+    return connection, Opened(None if found is None else str(found[0]), fences, memory)
 
 
 class _Worker:
