@@ -46,7 +46,7 @@ from services.warehouse import Warehouse
         ("TIMETZ '10:00:00+02'", "string", "10:00:00+02:00"),
         ("'x'::UNION(a INT, b VARCHAR)", "string", "x"),
         ("'101'::BIT", "string", "101"),
-        ("['\xab'::BLOB]", "string", '["ab"]'),
+        ("['\\xAB'::BLOB]", "string", '["ab"]'),
         ("MAP{'k': 1}", "string", '{"k": 1}'),
         ("MAP{[1]: 2}", "string", '{"key": [[1]], "value": [2]}'),
         ("'inf'::FLOAT", "double", None),
