@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,10 +39,19 @@ def check(
     role: Annotated[
         str | None, typer.Option(metavar="NAME", help="A role that the policy names.")
     ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param",
+            metavar="NAME=VALUE",
+            help="A value that a row filter or the statement takes, as $NAME; repeat for more.",
+        ),
+    ] = None,
     jsonl: Annotated[
         bool,
         typer.Option(
-            "--jsonl", help='Check one {"id": ..., "sql": ...} a line of stdin; exit 0 at the end.'
+            "--jsonl",
+            help='Check one {"id": ..., "sql": ...} a line of stdin, "parameters" if it has any; exit 0 at the end.',
         ),
     ] = False,
     as_json: JsonFlag = False,
@@ -45,14 +59,15 @@ def check(
     """Check a statement against a policy; exit 5 when it is refused."""
     if jsonl == (sql is not None):
         raise typer.BadParameter("give either one statement or --jsonl with statements on stdin")
+    given = _parameters(param or ())
     guard = _guard(policy, role)
     if jsonl:
         for line in sys.stdin.buffer:
-            sys.stdout.write(answer(guard, line) + "\n")
+            sys.stdout.write(answer(guard, line, given) + "\n")
             sys.stdout.flush()
         return
     assert sql is not None
-    verdict = guard.check(sql)
+    verdict = guard.check(sql, parameters=given)
     if as_json:
         print_json(verdict)
     else:
@@ -88,28 +103,66 @@ def show_policy(
         sys.stdout.write(made.to_yaml())
 
 
-def answer(guard: Guard, line: bytes) -> str:
-    """The JSON line that answers *line*, whatever it holds."""
-    name, sql = _request(line)
-    if sql is None:
-        message = 'The line is no object {"id": ..., "sql": ...} with a text as "sql".'
-        return _line(name, "block", "input", message, None)
-    verdict = guard.check(sql)
+def answer(guard: Guard, line: bytes, given: Mapping[str, Any]) -> str:
+    """The JSON line that answers *line*, whatever it holds; *given* goes before its own parameters."""
+    request = _request(line)
+    sql, own = request.get("sql"), request.get("parameters")
+    own = {} if own is None else own
+    if "id" not in request or not isinstance(sql, str) or not _are_plain(own):
+        message = (
+            'The line is no object {"id": ..., "sql": ...} with a text as "sql", and plain values '
+            'by name as "parameters" if it has any.'
+        )
+        return _line(request.get("id"), "block", "input", message, None)
+    verdict = guard.check(sql, parameters={**own, **given})
     if verdict.allowed:
-        return _line(name, "allow", None, None, verdict.sql)
+        return _line(request["id"], "allow", None, None, verdict.sql)
     first = verdict.violations[0]
-    return _line(name, "block", first.rule, first.message, None)
+    return _line(request["id"], "block", first.rule, first.message, None)
 
 
-def _request(line: bytes) -> tuple[Any, str | None]:
+def _request(line: bytes) -> dict[str, Any]:
     try:
         request = json.loads(line)
     except (ValueError, RecursionError):
-        return None, None
-    if not isinstance(request, dict):
-        return None, None
-    sql = request.get("sql")
-    return request.get("id"), sql if isinstance(sql, str) and "id" in request else None
+        return {}
+    return request if isinstance(request, dict) else {}
+
+
+def _are_plain(parameters: Any) -> bool:
+    """Whether these are values by name, lists of values among them, as JSON writes them."""
+    return isinstance(parameters, dict) and all(
+        not isinstance(part, dict | list)
+        for value in parameters.values()
+        for part in (value if isinstance(value, list) else [value])
+    )
+
+
+def _parameters(texts: Sequence[str]) -> dict[str, Any]:
+    """Values by name from texts such as `desk=Rates`; each name stands once."""
+    given: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier() or name in given:
+            raise typer.BadParameter(f"{text!r} is not NAME=VALUE, or its name stands twice")
+        given[name] = _value(value)
+    return given
+
+
+def _value(text: str) -> Any:
+    """*text* as the truth value, number or date that it looks like; in quotes it stays a text."""
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        return text[1:-1]
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if re.fullmatch(r"-?(0|[1-9]\d{0,17})", text):
+        return int(text)
+    if re.fullmatch(r"-?\d{1,18}\.\d{1,18}", text):
+        return Decimal(text)
+    with suppress(ValueError):
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            return date.fromisoformat(text)
+    return text
 
 
 def _line(name: Any, verdict: str, rule: str | None, message: str | None, sql: str | None) -> str:
