@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from agent.roles import chosen_policy
 from agent.runner import Runner, open_stores
 from services import telemetry
 from services.retrieval import Retriever
@@ -25,8 +26,9 @@ def open_retriever(settings: Settings, snapshot_id: str | None = None) -> Retrie
     Questions to one snapshot of the warehouse: the one named, or the current one.
 
     Raises `SnapshotGone` when a named one is not there, `WarehouseUnreadable` when the file is
-    missing or damaged.
+    missing or damaged. What may be read is what the settings' policy and role say.
     """
+    policy = chosen_policy(settings)
     warehouse = Warehouse.open(
         settings.warehouse_dir,
         snapshot_id,
@@ -35,4 +37,8 @@ def open_retriever(settings: Settings, snapshot_id: str | None = None) -> Retrie
         timeout=settings.query_timeout,
         max_rows=settings.max_rows,
     )
-    return Retriever.on(warehouse)
+    try:
+        return Retriever.on(warehouse, policy, settings.role_parameters)
+    except BaseException:
+        warehouse.close()
+        raise

@@ -59,8 +59,9 @@ def check(
     """Check a statement against a policy; exit 5 when it is refused."""
     if jsonl == (sql is not None):
         raise typer.BadParameter("give either one statement or --jsonl with statements on stdin")
-    given = _parameters(param or ())
-    guard = _guard(policy, role)
+    asked = _parameters(param or ())
+    guard, settled = _guard(policy, role)
+    given = {**settled, **asked}
     if jsonl:
         for line in sys.stdin.buffer:
             sys.stdout.write(answer(guard, line, given) + "\n")
@@ -170,45 +171,26 @@ def _line(name: Any, verdict: str, rule: str | None, message: str | None, sql: s
     return json.dumps(answered)
 
 
-def _guard(path: Path | None, role: str | None) -> Guard:
-    """The guard of the policy at *path*, or of the current warehouse, with the engine's parser."""
-    if path is None:
-        with _retriever() as retriever:
-            made: GuardPolicy = retriever.guard.policy
-    else:
-        made = read_policy(path)
-    from services.errors import NotFound
+def _guard(path: Path | None, role: str | None) -> tuple[Guard, Mapping[str, Any]]:
+    """
+    The guard of the policy at *path*, or of the current warehouse, with the engine's parser.
+
+    Beside it the values that its filters are set to take; a policy file brings none.
+    """
+    from agent.roles import of_role, read_policy
     from services.warehouse import DuckDBOpinion
     from sql_guard import Guard
 
+    values: Mapping[str, Any] = {}
+    if path is None:
+        with _retriever() as retriever:
+            made: GuardPolicy = retriever.guard.policy
+            values = retriever.parameters
+    else:
+        made = read_policy(path)
     if role is not None:
-        try:
-            made = made.for_role(role)
-        except KeyError:
-            raise NotFound(
-                "The policy names no such role.", hint=f"it names {', '.join(made.roles) or 'none'}"
-            ) from None
-    return Guard(made, DuckDBOpinion() if made.dialect == "duckdb" else None)
-
-
-def read_policy(path: Path) -> GuardPolicy:
-    """The policy in the file at *path*; `FileUnreadable` when it is none."""
-    import yaml
-
-    from services.errors import FileUnreadable
-    from sql_guard import GuardPolicy
-
-    try:
-        return GuardPolicy.load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileUnreadable(
-            f"The policy file {path} cannot be read.", hint="check its path and its permissions"
-        ) from error
-    except (ValueError, yaml.YAMLError) as error:
-        raise FileUnreadable(
-            f"The policy file {path} is not a policy: {' '.join(str(error).split())[:500]}",
-            hint="docs/guide.md shows its format",
-        ) from error
+        made = of_role(made, role)
+    return Guard(made, DuckDBOpinion() if made.dialect == "duckdb" else None), values
 
 
 def _confidential(catalog: Catalog, model: SemanticModel) -> list[str]:

@@ -1,7 +1,7 @@
 """
 Control groups around the workers: bounds on memory, threads and processors that the kernel keeps.
 
-They are made where this process may make them, as children of its own groups, so that every bound
+They are made where this process may make them, within the groups that are its own, so that every bound
 around it stands around its workers too. Where it may not, nothing is made and nothing fails.
 """
 

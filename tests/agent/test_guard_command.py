@@ -203,3 +203,51 @@ def test_the_policy_of_the_warehouse_is_a_policy_file(shared: Home, tmp_path: Pa
     assert not plain.deny
     assert 0 == shared.run("guard", "check", sql).returncode
     assert 5 == shared.run("guard", "check", "--policy", str(file), sql).returncode
+
+
+@pytest.fixture
+def desk_role(shared: Home, tmp_path: Path) -> dict[str, str]:
+    """Settings for a person who sees one desk."""
+    policy = GuardPolicy.load(shared.run("guard", "policy").stdout)
+    seen = {"main.syn_positions": {"filter": "desk = :desk"}}
+    file = tmp_path / "policy.yaml"
+    roles = {"roles": {"trader": {"tables": seen}}}
+    file.write_text(policy.model_copy(update=roles).to_yaml(), encoding="utf-8")
+    return {
+        "ASSAY_POLICY": str(file),
+        "ASSAY_ROLE": "trader",
+        "ASSAY_ROLE_PARAMETERS": '{"desk": "EM FX"}',
+    }
+
+
+def test_questions_are_answered_within_the_role(shared: Home, desk_role: dict[str, str]) -> None:
+    """The role of the settings holds at every door, its values included."""
+    question = "net exposure by desk"
+    everything = shared.json("ask", question)["rows"]
+    own = shared.json("ask", question, **desk_role)["rows"]
+    checked = shared.run("guard", "check", "SELECT desk FROM syn_positions", **desk_role)
+
+    assert len(everything) > 1
+    assert [row for row in everything if row["desk"] == "EM FX"] == own
+    assert "= $desk" in checked.stdout
+    assert 5 == shared.run("guard", "check", "SELECT 1 FROM syn_loans", **desk_role).returncode
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"ASSAY_ROLE": "nobody"}, "it names trader"),
+        ({"ASSAY_POLICY": ""}, "without the policy"),
+        ({"ASSAY_POLICY": "/nowhere"}, "cannot be read"),
+        ({"ASSAY_ROLE_PARAMETERS": "desk=x"}, "role_parameters"),
+        ({"ASSAY_ROLE_PARAMETERS": "{}"}, "A row filter"),
+    ],
+)
+def test_a_role_that_is_set_wrong_answers_nothing(
+    shared: Home, desk_role: dict[str, str], change: dict[str, str], expected: str
+) -> None:
+    """A sentence, and no row: a mistake in the settings does not open the whole warehouse."""
+    done = shared.run("ask", "net exposure by desk", **(desk_role | change))
+
+    assert (True, "") == (done.returncode in (1, 2, 5), done.stdout)
+    assert expected in done.stderr
