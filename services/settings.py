@@ -19,6 +19,7 @@ from pydantic_settings import (
     EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -183,6 +184,16 @@ class Settings(BaseSettings):
         default="forever",
         description="The same for the audit log of a run that is removed.",
     )
+    policy: Path | None = Field(
+        default=None,
+        description="Policy file that every statement must pass; unset: all tables of the warehouse.",
+    )
+    role: str = Field(
+        default="", description="Role of that policy under which everything is read; empty: none."
+    )
+    role_parameters: dict[str, bool | int | float | str | None] = Field(
+        default={}, description='Values that the row filters take, as JSON: `{"desk": "Rates"}`.'
+    )
     reviewer: str = Field(
         default_factory=_login, description="Name that decisions are recorded under."
     )
@@ -248,6 +259,11 @@ def load_settings(**flags: Any) -> Settings:
             f"Setting {name!r} is not valid: {problem['msg']}",
             hint="`assay config show` lists every setting and where its value came from",
         ) from error
+    except SettingsError as error:
+        raise SettingInvalid(
+            f"A setting cannot be read: {error}",
+            hint='values by name are written as JSON, such as {"desk": "Rates"}',
+        ) from error
     except (OSError, ValueError) as error:
         raise SettingInvalid(
             f"A settings file cannot be read ({type(error).__name__})",
@@ -258,6 +274,7 @@ def load_settings(**flags: Any) -> Settings:
             "home": settings.home.expanduser().absolute(),
             "output": settings.output.expanduser(),
             "objects": settings.objects and settings.objects.expanduser().absolute(),
+            "policy": settings.policy and settings.policy.expanduser(),
         }
     )
 

@@ -112,7 +112,11 @@ def _warehouse(settings: Settings) -> str:
     with Warehouse.open(settings.warehouse_dir) as warehouse:
         count = len(warehouse.catalog().tables)
         fences = ", ".join(warehouse.fences)
-        return f"{count} tables, snapshot {warehouse.snapshot.short_id}; fenced by {fences}"
+        absent = ", ".join(warehouse.absent_fences)
+        missing = f"; not here: {absent}" if absent else ""
+        return (
+            f"{count} tables, snapshot {warehouse.snapshot.short_id}; fenced by {fences}{missing}"
+        )
 
 
 def _model(settings: Settings) -> str:

@@ -111,7 +111,7 @@ def serve_copy_to(
 
     listed = None
     if policy is not None:
-        from agent.cli.guard import read_policy
+        from agent.roles import read_policy
 
         listed = read_policy(policy)
     snapshot = serve_copy(find_snapshot(load_settings().warehouse_dir, None), folder, listed)

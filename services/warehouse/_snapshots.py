@@ -23,7 +23,7 @@ from services.evidence import Frozen
 from ._errors import REBUILD_HINT, writing_errors
 
 NAME_DIGITS: Final = 16
-_CURRENT: Final = "current"
+CURRENT: Final = "current"
 _LOCK: Final = ".lock"
 _BUILDING: Final = ".building"
 _LOCK_WAIT: Final = timedelta(minutes=2)
@@ -45,7 +45,7 @@ class Snapshot(Frozen):
 def current_snapshot(directory: Path) -> Snapshot | None:
     """The snapshot that new runs use, or None when the folder holds no warehouse."""
     try:
-        digest = (directory / _CURRENT).read_text(encoding="ascii").strip()
+        digest = (directory / CURRENT).read_text(encoding="ascii").strip()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -108,10 +108,10 @@ def publish(temporary: Path, directory: Path, digest: str) -> Snapshot:
             os.utime(before.path)  # it was current until now: `prune_snapshots` counts from here
         _flush(temporary)
         temporary.replace(snapshot.path)
-        pointer = temporary.with_name(_CURRENT)
+        pointer = temporary.with_name(CURRENT)
         pointer.write_text(digest + "\n", encoding="ascii")
         _flush(pointer)
-        pointer.replace(directory / _CURRENT)
+        pointer.replace(directory / CURRENT)
         _flush(directory)
     return snapshot
 
