@@ -20,6 +20,7 @@ from agent.request import Request
 from agent.state import RunState
 from services import telemetry
 from services.audit import AuditLog
+from services.checkpointer import make_checkpointer
 from services.errors import InputConflict
 from services.model import Models
 from services.retrieval import Retriever
@@ -33,7 +34,6 @@ from services.store import (
     RunRecord,
     RunRegistry,
     connect,
-    make_checkpointer,
     redis_errors,
 )
 

@@ -13,19 +13,18 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:runs:name`              | zset   | run ids in lexical order, for prefixes             |
 | `assay:lease:RUN`              | string | who drives a run; expires                          |
 | `assay:fence:RUN`              | string | how many have driven it                            |
-| `assay:checkpoint:{RUN}:...`   |        | LangGraph's state of a run, by namespace NS:       |
-| - `spaces`                     | set    | its namespaces                                     |
-| - `index:NS`                   | zset   | checkpoint ids, in the order they were made        |
-| - `heads:NS`                   | hash   | checkpoint id: all of it but the values            |
-| - `values:NS`                  | hash   | channel and version: the value, stored once        |
-| - `writes:NS:CHECKPOINT`       | hash   | task and number: a write that is not yet applied   |
+| `assay:checkpoint:{RUN}:...`   |        | LangGraph's state of a run:                        |
+| - `index`                      | zset   | its checkpoints and pending writes, by name        |
+| - `records`                    | hash   | all of them but the values                         |
+| - `values`                     | hash   | channel values, by digest                          |
 | `assay:review:item:ID`         | string | `ReviewItem`                                       |
 | `assay:review:time`            | zset   | item ids by time of creation, in microseconds      |
 | `assay:review:open`            | zset   | the same, of the open ones only                    |
 | `assay:review:run:RUN`         | set    | the items of a run                                 |
 | `assay:audit:RUN`              | list   | the entries of a run's audit log, oldest first     |
 
-Some values are written by `services.review` and `services.audit`, which stand on this package.
+Some values are written by `services.checkpointer`, `services.review` and `services.audit`, which
+stand on this package.
 """
 
 from redis.asyncio import Redis
@@ -33,7 +32,6 @@ from redis.asyncio import Redis
 from ._blobs import BlobStore, EvidenceStore
 from ._connection import connect, redis_errors
 from ._embedded import DEFAULT_IDLE, EmbeddedServer, ServerStatus
-from ._factory import make_checkpointer
 from ._leases import Lease
 from ._runs import Failure, RunRecord, RunRegistry, RunStatus
 from ._values import UtcTime
@@ -52,6 +50,5 @@ __all__ = [
     "ServerStatus",
     "UtcTime",
     "connect",
-    "make_checkpointer",
     "redis_errors",
 ]

@@ -17,7 +17,8 @@ from typing import Annotated, Any, TypedDict
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, Send, interrupt
 
-from services.store import connect, make_checkpointer
+from services.checkpointer import make_checkpointer
+from services.store import connect
 
 SECTIONS = ("market", "credit", "liquidity")
 
