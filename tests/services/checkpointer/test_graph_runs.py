@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 
 from services.checkpointer import make_checkpointer
 from services.errors import StoreUnavailable
-from services.store import EmbeddedServer, connect
+from services.store import connect
 
 ROOT = Path(__file__).parents[3]
 DRIVER = Path(__file__).with_name("checkpoint_driver.py")
@@ -84,15 +84,14 @@ async def test_parallel_sections_wait_and_go_on(redis: Redis) -> None:
     assert {1} == set((await steps(redis)).values())
 
 
+@pytest.mark.parametrize("server_url", ["valkey"], indirect=True)
 @pytest.mark.parametrize("kill_in", ["retrieve:credit", "analyse:market"])
 async def test_a_killed_run_ends_in_the_same_report(
-    redis: Redis, valkey_home: Path, kill_in: str
+    redis: Redis, server_url: str, kill_in: str
 ) -> None:
     """kill -9 in a parallel section, then resume: the same report, and no earlier step again."""
-    url = EmbeddedServer(valkey_home).ensure()
-
     def drive(action: str, kill: str = "") -> int:
-        command = [sys.executable, DRIVER, url, "r-1", action, kill]
+        command = [sys.executable, DRIVER, server_url, "r-1", action, kill]
         environment = {"PYTHONPATH": str(ROOT)}
         return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
