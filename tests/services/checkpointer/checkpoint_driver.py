@@ -1,7 +1,9 @@
 """
 A graph with parallel sections that wait, run as a process that a test may kill.
 
-Usage: checkpoint_driver.py URL THREAD start|resume; each step's effect is counted in the store.
+Usage: checkpoint_driver.py URL THREAD; then, on standard input, lines of an action (start, resume or
+answer) and a step to die in. Each line is driven by a process of its own, forked from this one so
+that LangGraph is imported once; its status is answered. Each step's effect is counted in the store.
 """
 
 from __future__ import annotations
@@ -91,5 +93,16 @@ async def drive(url: str, thread: str, action: str, kill_in: str) -> None:
         await graph.ainvoke(work, config, durability="sync")
 
 
+def in_a_process(url: str, thread: str, action: str, kill_in: str) -> int:
+    """The status of a process that drives, negative when a signal ended it."""
+    child = os.fork()
+    if not child:
+        asyncio.run(drive(url, thread, action, kill_in))
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 if __name__ == "__main__":
-    asyncio.run(drive(*sys.argv[1:4], kill_in="".join(sys.argv[4:])))
+    for line in sys.stdin:
+        action, _, kill_in = line.strip().partition(" ")
+        print(in_a_process(*sys.argv[1:3], action, kill_in), flush=True)  # noqa: T201 (its answer)

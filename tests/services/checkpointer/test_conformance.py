@@ -82,9 +82,7 @@ async def test_it_conforms_fenced_and_encrypted(redis: Redis) -> None:
     """A fence that holds and a key change nothing that the suite can see."""
     await redis.set("assay:fence:{r}", 3)
 
-    await validated(
-        make_checkpointer(redis, fence=Fence(key="assay:fence:{r}", token=3), key=KEY)
-    )
+    await validated(make_checkpointer(redis, fence=Fence(key="assay:fence:{r}", token=3), key=KEY))
 
 
 @pytest.mark.parametrize("half", ["asyncio", "blocking"])
