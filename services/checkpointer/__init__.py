@@ -45,6 +45,6 @@ def make_checkpointer(
         blocking=blocking,
         fence=fence,
         retention=retention,
-        cipher=Cipher(key) if key else None,
+        cipher=Cipher(key) if key is not None else None,
         serde=serde,
     )

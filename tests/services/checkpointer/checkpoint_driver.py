@@ -1,9 +1,10 @@
 """
 A graph with parallel sections that wait, run as a process that a test may kill.
 
-Usage: checkpoint_driver.py URL THREAD; then, on standard input, lines of an action (start, resume or
-answer) and a step to die in. Each line is driven by a process of its own, forked from this one so
-that LangGraph is imported once; its status is answered. Each step's effect is counted in the store.
+Usage: checkpoint_driver.py URL; then, on standard input, lines of a thread, an action (start, resume
+or answer) and perhaps where to die: a step, or a failpoint with its action. Each line is driven by
+a process of its own, forked from this one so that LangGraph is imported once; its status is
+answered. Each step's effect is counted in the store.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, Send, interrupt
 
 from services.checkpointer import make_checkpointer
+from services.failpoints import set_traps
 from services.store import connect
 
 SECTIONS = ("market", "credit", "liquidity")
@@ -39,9 +41,9 @@ class Run(TypedDict, total=False):
     report: str
 
 
-def build(redis: Any, checkpointer: Any, *, kill_in: str = "") -> Any:
+def build(redis: Any, checkpointer: Any, *, thread: str = "r-1", kill_in: str = "") -> Any:
     async def count(step: str) -> None:
-        await redis.hincrby("assay:test:steps", step, 1)
+        await redis.hincrby(f"assay:test:steps:{thread}", step, 1)
         if step == kill_in:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -83,8 +85,9 @@ def build(redis: Any, checkpointer: Any, *, kill_in: str = "") -> Any:
 
 
 async def drive(url: str, thread: str, action: str, kill_in: str) -> None:
+    set_traps(kill_in if "=" in kill_in else "")
     async with connect(url, Path()) as redis:
-        graph = build(redis, make_checkpointer(redis), kill_in=kill_in)
+        graph = build(redis, make_checkpointer(redis), thread=thread, kill_in=kill_in)
         config = {"configurable": {"thread_id": thread}}
         work: Any = {"title": "Quarterly"} if action == "start" else None
         if action == "answer":
@@ -104,5 +107,5 @@ def in_a_process(url: str, thread: str, action: str, kill_in: str) -> int:
 
 if __name__ == "__main__":
     for line in sys.stdin:
-        action, _, kill_in = line.strip().partition(" ")
-        print(in_a_process(*sys.argv[1:3], action, kill_in), flush=True)  # noqa: T201 (its answer)
+        thread, action, *kill_in = line.split()
+        print(in_a_process(sys.argv[1], thread, action, "".join(kill_in)), flush=True)  # noqa: T201 (its answer)

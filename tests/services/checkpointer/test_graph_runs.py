@@ -46,7 +46,7 @@ class Drives:
 
     def __init__(self, url: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, DRIVER, url, "r-1"],
+            [sys.executable, DRIVER, url],
             cwd=ROOT,
             env={"PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
@@ -61,17 +61,17 @@ class Drives:
         self._process.communicate()
         assert 0 == self._process.returncode
 
-    def __call__(self, action: str, kill: str = "") -> int:
+    def __call__(self, action: str, kill: str = "", *, thread: str = "r-1") -> int:
         """The status that the process ended with, negative when a signal ended it."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{action} {kill}\n")
+        self._process.stdin.write(f"{thread} {action} {kill}\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())
 
 
 async def steps(redis: Redis) -> dict[str, int]:
-    counts = await redis.hgetall("assay:test:steps")
+    counts = await redis.hgetall("assay:test:steps:r-1")
     return {step.decode(): int(count) for step, count in counts.items()}
 
 
@@ -113,6 +113,32 @@ async def test_a_killed_run_ends_in_the_same_report(
     assert kill_in in repeated
     # What ran beside the killed section may run again; what was finished may not.
     assert {kill_in.partition(":")[0]} == {step.partition(":")[0] for step in repeated}
+
+
+@pytest.mark.parametrize("server_url", ["valkey"], indirect=True)
+async def test_a_run_killed_at_the_checkpointer_ends_in_the_same_report(
+    redis: Redis, server_url: str
+) -> None:
+    """kill -9 right before or right after any kind of operation is stored, early and late."""
+    places = [
+        f"checkpoint.{operation}:{moment}=kill@{count}"
+        for operation, counts in {"put": (1, 3), "put_writes": (2,), "get": (1,)}.items()
+        for moment in ("before", "after")
+        for count in counts
+    ]
+    reports = []
+    with Drives(server_url) as drive:
+        for number, place in enumerate(places):
+            thread = f"r-{number}"
+            assert -signal.SIGKILL == drive("start", place, thread=thread)
+            graph = driver().build(redis, make_checkpointer(redis))
+            begun = await graph.aget_state(at(thread=thread))
+            # A crash before the first checkpoint starts from the stored input.
+            assert 0 == drive("resume" if begun.next else "start", thread=thread)
+            assert 0 == drive("answer", thread=thread)
+            reports.append((await graph.aget_state(at(thread=thread))).values["report"])
+
+    assert [REPORT] * len(places) == reports
 
 
 async def test_forks_of_one_checkpoint_do_not_touch_each_other(redis: Redis) -> None:
