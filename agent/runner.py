@@ -139,7 +139,7 @@ class Runner:
         async with self.stores.runs.lease(run_id, wait=_DEAD_DRIVER) as lease:
             retriever = self.open_retriever(self.settings, record.snapshot)
             deps = self._deps(record, retriever)
-            graph = build_graph(make_checkpointer(self.stores.redis))
+            graph = build_graph(make_checkpointer(self.stores.redis, key=self.settings.store_key))
             await self.stores.runs.update(run_id, at=now(), status="running", failure=None)
             work = asyncio.create_task(self._advance(graph, record, deps, watch, retry=retry))
             lost = asyncio.create_task(lease.lost.wait())
