@@ -77,9 +77,16 @@ class Search:
             filter=filter_ or {},
         )
 
+    @property
+    def is_for_one(self) -> bool:
+        """Whether there can be but one, which need not be looked for."""
+        return self.space is not None and self.wanted is not None
+
     def finds(self, found: CheckpointTuple) -> bool:
         """The whole test; a script makes only the part of it that saves sending."""
         if self.wanted is not None and found.checkpoint["id"] != self.wanted:
+            return False
+        if self.before is not None and found.checkpoint["id"] >= self.before:
             return False
         metadata = cast("dict[str, Any]", found.metadata)
         return all(metadata.get(key) == value for key, value in self.filter.items())
@@ -109,7 +116,8 @@ class SaverBase(BaseCheckpointSaver[str]):
         number = int(str(current).partition(".")[0]) if current else 0
         return f"{number + 1:08d}.{secrets.token_hex(4)}"
 
-    def _call(self, script: Script, thread: str, *args: Any) -> Call:
+    def _call(self, script: Script, thread: object, *args: Any) -> Call:
+        thread = str(thread)  # LangGraph takes numbers for names, too
         keys = (*keys_of(thread), *self._fence_keys)
         return Call(script, thread, keys, [*self._first, *args])
 
@@ -166,6 +174,8 @@ class SaverBase(BaseCheckpointSaver[str]):
     def _list_call(self, thread: str, search: Search, start: bytes, count: int) -> Call:
         one = search.space is not None
         name = search.space or ""
+        if search.is_for_one:
+            return self._call(_scripts.GET, thread, name, search.wanted)
         if one and search.before and not start:
             start = Space(thread, name).member(search.before)
         return self._call(

@@ -8,7 +8,7 @@ if ARGV[5] ~= '' then high = '(' .. ARGV[5] end
 local before, count, marks = ARGV[6], tonumber(ARGV[7]), ARGV[8]
 
 local function is_wanted(member, head)
-  if before ~= '' and select(2, split(member)) >= before then return false end
+  if before ~= '' and not is_less(select(2, split(member)), before) then return false end
   if marks == '' then return true end
   local there = parsed(head).marks
   for at = 1, #marks, 8 do

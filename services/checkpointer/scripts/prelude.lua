@@ -21,6 +21,15 @@ local function split(member)
   return string.match(member, '^c%z(.*)%z([^%z]*)$')
 end
 
+-- By bytes, as the index is ordered: the language's own comparison follows the server's locale.
+local function is_less(one, other)
+  for at = 1, math.min(#one, #other) do
+    local this, that = string.byte(one, at), string.byte(other, at)
+    if this ~= that then return this < that end
+  end
+  return #one < #other
+end
+
 local function newest(space)
   local first = checkpoint(space, '')
   return redis.call('ZREVRANGEBYLEX', index, '(c\0' .. space .. '\1', '[' .. first, 'LIMIT', 0, 1)[1]

@@ -16,6 +16,9 @@ each_write(ARGV[8], add)
 for at, number in ipairs(order) do order[at] = writes[number] end
 redis.call('ZADD', index, 0, task)
 redis.call('HSET', records, task, table.concat(order))
-if ARGV[6] == '1' then redis.call('HSET', records, 'paused', checkpoint('', ARGV[4])) end
+if ARGV[6] == '1' then
+  local member, latest = checkpoint('', ARGV[4]), newest('')
+  if not latest or not is_less(member, latest) then redis.call('HSET', records, 'paused', member) end
+end
 keep_alive()
 return ''

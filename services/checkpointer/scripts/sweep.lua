@@ -27,7 +27,7 @@ local function last_ones(found, keep)
     local outer, owner = outer_of(space), found.heads[checkpoint(space, id)].owner
     if owner == '' or not string.find(space, ':', 1, true) or not found.ids[outer] then return false end
     if kept[checkpoint(outer, owner)] then return false end
-    return not oldest[outer] or owner < oldest[outer]
+    return not oldest[outer] or is_less(owner, oldest[outer])
   end
   for _, space in ipairs(found.order) do
     local alive = {}
@@ -87,7 +87,7 @@ local function doomed_writes(found, kept, refer)
     local member = 'c' .. string.match(task, '^w(.*)%z[^%z]*$')
     local space, id = split(member)
     local ids = found.ids[space] or {}
-    local is_ahead = not found.heads[member] and id > (ids[#ids] or '')
+    local is_ahead = not found.heads[member] and is_less(ids[#ids] or '', id)
     if kept[member] or (is_ahead and next(kept)) then
       each_write(redis.call('HGET', records, task), function(_, ref) refer(ref) end)
     else
@@ -123,6 +123,6 @@ local function sweep(found, kept, dry)
   end
   if not dry then delete_in_chunks('HDEL', values, unused) end
   if redis.call('EXISTS', index) == 0 then redis.call('UNLINK', records, values) end
-  table.sort(gone)
+  table.sort(gone, is_less)
   return {gone, #writes, #unused, bytes}
 end

@@ -91,6 +91,38 @@ async def test_all_threads_and_all_namespaces_are_listed(redis: Redis) -> None:
     assert 2 == len([one async for one in saver.alist(None, limit=2)])
 
 
+async def test_one_checkpoint_is_not_looked_for(redis: Redis) -> None:
+    """A listing that names the one it wants gets it at once, if it passes the rest of the test."""
+    saver = make_checkpointer(redis)
+    chain = await put_chain(saver, 120)
+    await saver.aget_tuple(at())
+    before = await trips(redis)
+
+    assert [chain[7]] == [one.config for one in await listed(saver, chain[7])]
+    assert [] == await listed(saver, chain[7], filter={"step": 8})
+    assert [] == await listed(saver, chain[7], before=chain[7])
+    assert [chain[7]] == [one.config for one in await listed(saver, chain[7], before=chain[8])]
+    assert 4 == await trips(redis) - before
+    unnamed = {
+        "configurable": {
+            "thread_id": "r-1",
+            "checkpoint_id": chain[7]["configurable"]["checkpoint_id"],
+        }
+    }
+    assert [chain[7]] == [one.config for one in await listed(saver, unnamed)]
+
+
+async def test_a_number_may_name_a_thread(redis: Redis) -> None:
+    """As in LangGraph's own savers."""
+    saver = make_checkpointer(redis)
+    await put(saver, {"configurable": {"thread_id": 7}}, text=LONG)
+    await saver.acopy_thread(7, 8)
+    await saver.adelete_thread(7)
+
+    assert None is await saver.aget_tuple(at(thread="7"))
+    assert None is not await saver.aget_tuple(at(thread="8"))
+
+
 async def test_large_values_come_in_smaller_pages(redis: Redis) -> None:
     """A page ends when it is large, and the next goes on after it."""
     saver = make_checkpointer(redis)

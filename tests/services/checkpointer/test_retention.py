@@ -72,6 +72,16 @@ async def test_a_thread_that_waits_for_a_person_does_not_end(redis: Redis) -> No
     assert "yes" == (await graph.aget_state(THREAD)).values["answer"]
 
 
+async def test_an_older_wait_does_not_hide_the_latest(redis: Redis) -> None:
+    """Who runs an old checkpoint again until it waits does not end the wait of the latest."""
+    saver = make_checkpointer(redis, retention=HOUR)
+    old, latest = await put_chain(saver, 2)
+    await saver.aput_writes(latest, [("__interrupt__", "now?")], "task")
+    await saver.aput_writes(old, [("__interrupt__", "then?")], "task")
+
+    assert {False} == await lives(redis)
+
+
 async def test_without_a_ttl_nothing_ends(redis: Redis) -> None:
     """The default keeps threads for ever."""
     await words_graph(make_checkpointer(redis)).ainvoke({"words": []}, THREAD, durability="sync")
