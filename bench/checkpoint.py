@@ -103,6 +103,11 @@ def measured(python: str, peer: str, address: str, runs: int) -> dict[str, Any]:
 
 
 def tell(found: dict[str, list[dict[str, Any]]]) -> None:
+    floors = [each["floor"] for each in found.get("ours", [])]
+    if floors:
+        print(
+            f"\nas many bare round trips as ours makes: {statistics.median(floors):.2f} ms a step"
+        )
     for load, name in LOADS.items():
         print(f"\n{load}")
         print(f"  {'saver':<12}{'ms a step p50':>14}{'p95':>8}{'trips a run':>13}{'KB a run':>10}")
@@ -136,7 +141,23 @@ async def measure(peer: str, address: str, runs: int) -> dict[str, Any]:
                 for file in path.parent.glob("one*"):
                     file.unlink()
             results[load] = {**times, "trips": trips, "bytes": size}
+        if peer == "ours":
+            results["floor"] = await floor(address, results["written"]["trips"])
     return results
+
+
+async def floor(address: str, trips: int) -> float:
+    """Milliseconds a step of as many round trips that ask nothing, by the client that ours uses."""
+    from services.store import connect
+
+    times = []
+    async with connect(f"unix://{address}", Path()) as redis:
+        for _ in range(60):
+            begun = time.perf_counter()
+            for _ in range(trips):
+                await redis.get("nothing")
+            times.append((time.perf_counter() - begun) * 1000 / STEPS)
+    return statistics.median(times)
 
 
 async def timed(saver: Any, load: str, runs: int) -> dict[str, float]:
