@@ -26,7 +26,7 @@ from services.errors import InputConflict, RunBusy
 
 from . import _scripts
 from ._cipher import Cipher
-from ._codec import Codec
+from ._codec import MARK_BYTES, Codec
 from ._options import Fence, Pruned, Retention
 from ._records import Records, Shown, Stowed
 from ._scripts import Script
@@ -171,19 +171,19 @@ class SaverBase(BaseCheckpointSaver[str]):
     def _writes_done(self, config: RunnableConfig, record: Stowed) -> None:
         self._records.memory.saw(Space.of(config).thread, record.digests)
 
-    def _list_call(self, thread: str, search: Search, start: bytes, count: int) -> Call:
+    def _list_call(self, thread: str, search: Search, start: bytes, limit: int | None) -> Call:
         one = search.space is not None
         name = search.space or ""
         if search.is_for_one:
             return self._call(_scripts.GET, thread, name, search.wanted)
         if one and search.before and not start:
             start = Space(thread, name).member(search.before)
-        return self._call(
-            _scripts.LIST,
-            thread,
-            *(int(one), name, start, search.before or "", count),
-            self._records.marks(dict(search.filter)),
-        )
+        marks = self._records.marks(dict(search.filter))
+        # What the script cannot tell by marks alone is told here, of whole pages.
+        is_exact = len(marks) == MARK_BYTES * len(search.filter) and search.wanted is None
+        count = min(PAGE, limit) if limit and is_exact else PAGE
+        args = (int(one), name, start, search.before or "", count, marks)
+        return self._call(_scripts.LIST, thread, *args)
 
     def _ancestors_call(self, config: RunnableConfig, start: str) -> Call:
         space = Space.of(config)

@@ -20,7 +20,7 @@ from services.failpoints import reached
 from services.store import redis_errors
 
 from . import _scripts
-from ._base import PAGE, Call, Histories, SaverBase, Search, pruned, together
+from ._base import Call, Histories, SaverBase, Search, pruned, together
 from ._options import Pruned
 from ._space import ALL_INDEXES, thread_of
 
@@ -48,7 +48,7 @@ class BlockingHalf(SaverBase):
         for thread in [config["configurable"]["thread_id"]] if config else self._threads():
             start, begun = b"", False
             while left != 0 and (start or not begun):
-                call = self._list_call(str(thread), search, start, min(PAGE, left or PAGE))
+                call = self._list_call(str(thread), search, start, left)
                 page = self._page(call, self._ask(call))
                 start, begun = page.next, True
                 for found in filter_page(page.tuples, search, left):

@@ -22,7 +22,7 @@ from services.failpoints import failpoint
 from services.store import redis_errors
 
 from . import _scripts
-from ._base import PAGE, Call, Histories, Page, Search, pruned, together
+from ._base import Call, Histories, Page, Search, pruned, together
 from ._blocking import BlockingHalf, filter_page
 from ._cipher import Cipher
 from ._options import Fence, Pruned, Retention
@@ -72,9 +72,7 @@ class RedisSaver(BlockingHalf):
         for thread in [config["configurable"]["thread_id"]] if config else await self._athreads():
             start, begun = b"", False
             while left != 0 and (start or not begun):
-                page = await self._alist_page(
-                    self._list_call(str(thread), search, start, min(PAGE, left or PAGE))
-                )
+                page = await self._alist_page(self._list_call(str(thread), search, start, left))
                 start, begun = page.next, True
                 for found in filter_page(page.tuples, search, left):
                     left = None if left is None else left - 1

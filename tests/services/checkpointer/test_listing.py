@@ -91,6 +91,18 @@ async def test_all_threads_and_all_namespaces_are_listed(redis: Redis) -> None:
     assert 2 == len([one async for one in saver.alist(None, limit=2)])
 
 
+async def test_what_only_the_client_can_tell_is_told_of_whole_pages(redis: Redis) -> None:
+    """A limit does not make small pages of a search that the server cannot do."""
+    saver = make_checkpointer(redis)
+    first = (await put_chain(saver, 1, tags=["a"]))[0]
+    await put_chain(saver, 119, first, tags=["b"])
+    await listed(saver)
+    before = await trips(redis)
+
+    assert [first] == [one.config for one in await listed(saver, filter={"tags": ["a"]}, limit=1)]
+    assert 3 == await trips(redis) - before
+
+
 async def test_one_checkpoint_is_not_looked_for(redis: Redis) -> None:
     """A listing that names the one it wants gets it at once, if it passes the rest of the test."""
     saver = make_checkpointer(redis)
