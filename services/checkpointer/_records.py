@@ -111,33 +111,18 @@ class Records:
         space, parent = Space.of(config), get_checkpoint_id(config) or ""
         stowage = _Stowage(self.codec, serde, self.memory if trust else None, space.thread)
         known = self.memory.carried(space.thread, space.member(parent)) if trust else {}
-        carried: dict[str, tuple[object, bytes | None]] = {}
-        names, refs, inline = [], [], {}
-        for channel, value in checkpoint["channel_values"].items():
-            version = checkpoint["channel_versions"].get(channel)
-            if version is None:
-                continue
-            digest = None
-            was = known.get(channel)
-            if channel not in new_versions and was is not None and was[0] == version:
-                if digest := was[1]:
-                    stowage.refer(digest)
-            else:
-                digest = stowage.stow(value)
-            if digest is None:
-                inline[channel] = value
-            else:
-                names.append(channel)
-                refs.append(digest)
-            carried[channel] = (version, digest)
+        carried = _stow_channels(stowage, known, checkpoint, new_versions)
+        refs = {channel: digest for channel, (_, digest) in carried.items() if digest}
+        values = checkpoint["channel_values"]
+        inline = {channel: values[channel] for channel in carried if channel not in refs}
         full = get_serializable_checkpoint_metadata(config, metadata)
         rest = {key: value for key, value in checkpoint.items() if key != "channel_values"}
         body = self.codec.pack(
-            *serde.dumps_typed([rest, full, names, inline]), space.member(checkpoint["id"])
+            *serde.dumps_typed([rest, full, list(refs), inline]), space.member(checkpoint["id"])
         )
         parts = self._head_parts(space, checkpoint, full, parent)
         packed = [_SHORT.pack(len(part)) + part for part in parts]
-        record = b"".join((*packed, _LONG.pack(len(refs) * DIGEST_BYTES), *refs, body))
+        record = b"".join((*packed, _LONG.pack(len(refs) * DIGEST_BYTES), *refs.values(), body))
         return stowage.with_record(record, carried)
 
     def writes(
@@ -233,6 +218,26 @@ class Records:
         if stored is None:
             raise missing("a value that a checkpoint refers to")
         return serde.loads_typed(self.codec.unpack(stored, digest))
+
+
+def _stow_channels(
+    stowage: _Stowage, known: Carried, checkpoint: Checkpoint, new_versions: ChannelVersions
+) -> Carried:
+    """Each channel's version, and the digest of its value unless that stands in the head."""
+    carried: dict[str, tuple[object, bytes | None]] = {}
+    for channel, value in checkpoint["channel_values"].items():
+        version = checkpoint["channel_versions"].get(channel)
+        if version is None:
+            continue
+        digest = None
+        was = known.get(channel)
+        if channel not in new_versions and was is not None and was[0] == version:
+            if digest := was[1]:
+                stowage.refer(digest)
+        else:
+            digest = stowage.stow(value)
+        carried[channel] = (version, digest)
+    return carried
 
 
 def _split_head(head: bytes) -> tuple[str, list[bytes], bytes]:
