@@ -3,57 +3,81 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Final, Literal, TypeAlias
 
-from agent.deps import Deps
 from agent.request import Request
 from agent.sections import load_with_inputs
 from reports.document import Attestation, AuditLine, Report, ReportContent
 from reports.render import WrittenFile, render
+from services.audit import START, AuditLog
+from services.failpoints import failpoint
+from services.store import EvidenceStore
+
+Status: TypeAlias = Literal["DRAFT", "APPROVED", "REJECTED", "WITHDRAWN"]
+_STATUS: Final[dict[str, Status]] = {
+    "approved": "APPROVED",
+    "rejected": "REJECTED",
+    "withdrawn": "WITHDRAWN",
+}
 
 
-async def write_files(
-    deps: Deps,
-    request: Request,
-    content: ReportContent,
-    digest: str,
-    attestation: Attestation | None = None,
-) -> tuple[WrittenFile, ...]:
-    """
-    Render *content* to the request's folder; each file is replaced as a whole.
+@dataclass(frozen=True, slots=True)
+class Press:
+    """What the files of one run's reports are made from."""
 
-    Without an attestation the files are marked DRAFT. Nothing in them depends on the clock, so
-    writing them twice is the same as writing them once.
-    """
-    exhibits = await load_with_inputs(deps.evidence, [record.id for record in content.evidence])
-    report = Report(
-        content=content,
-        digest=digest,
-        run_id=deps.run_id,
-        created_at=deps.accepted_at,
-        status=_status(attestation),
-        attestation=attestation,
-        audit=await _audit_lines(deps),
-        audit_head=await deps.audit.head(deps.run_id) or "",
-    )
-    tables = {name: exhibit.table for name, exhibit in exhibits.items()}
-    return await asyncio.to_thread(render, report, tables, request.formats, Path(request.output))
+    run_id: str
+    accepted_at: datetime
+    """Reports carry it, so that drawing one again changes nothing."""
+    evidence: EvidenceStore
+    audit: AuditLog
 
+    @failpoint("files.write")
+    async def write(
+        self,
+        request: Request,
+        content: ReportContent,
+        digest: str,
+        attestation: Attestation | None = None,
+    ) -> tuple[WrittenFile, ...]:
+        """
+        Render *content* to the request's folder; each file is replaced as a whole.
 
-def _status(attestation: Attestation | None) -> str:
-    if attestation is None:
-        return "DRAFT"
-    return "APPROVED" if attestation.decision == "approved" else "REJECTED"
-
-
-async def _audit_lines(deps: Deps) -> tuple[AuditLine, ...]:
-    entries = await deps.audit.entries(deps.run_id)
-    return tuple(
-        AuditLine(
-            seq=entry.seq,
-            at=entry.at,
-            event=entry.event,
-            text=", ".join(f"{key} {value}" for key, value in entry.fields.items() if value != ""),
+        Without an attestation the files are marked DRAFT. With one, nothing in them depends on
+        when they are written, so writing them twice is the same as writing them once.
+        """
+        exhibits = await load_with_inputs(self.evidence, [e.id for e in content.evidence])
+        lines, head = await self._audit_until(attestation.at if attestation else None)
+        report = Report(
+            content=content,
+            digest=digest,
+            run_id=self.run_id,
+            created_at=self.accepted_at,
+            status=_STATUS[attestation.decision] if attestation else "DRAFT",
+            attestation=attestation,
+            audit=lines,
+            audit_head=head,
         )
-        for entry in entries
-    )
+        tables = {name: exhibit.table for name, exhibit in exhibits.items()}
+        return await asyncio.to_thread(
+            render, report, tables, request.formats, Path(request.output)
+        )
+
+    async def _audit_until(self, end: datetime | None) -> tuple[tuple[AuditLine, ...], str]:
+        """The log up to the decision that the files attest, and the digest of its last entry."""
+        entries = await self.audit.entries(self.run_id)
+        kept = [entry for entry in entries if end is None or entry.at <= end]
+        lines = tuple(
+            AuditLine(
+                seq=entry.seq,
+                at=entry.at,
+                event=entry.event,
+                text=", ".join(
+                    f"{key} {value}" for key, value in entry.fields.items() if value != ""
+                ),
+            )
+            for entry in kept
+        )
+        return lines, kept[-1].digest if kept else START

@@ -31,9 +31,11 @@ from agent.steps import (
     review,
     verify,
 )
+from agent.steps.bounded import bounded
 from agent.steps.traced import traced
+from services.failpoints import failpoint
 
-GRAPH_VERSION = "1"
+GRAPH_VERSION = "2"
 """Raised whenever a run that is under way could not go on under the changed graph."""
 
 
@@ -73,7 +75,7 @@ def _section_graph() -> CompiledStateGraph[SectionState, Deps, SectionState, Sec
     graph.add_node("ask", ask.ask_section)
     graph.add_node("skip", ask.skip_section)
 
-    graph.add_edge(START, "retrieve")
+    graph.add_conditional_edges(START, _first_step, ["retrieve", "analyse"])
     graph.add_edge("retrieve", "analyse")
     graph.add_edge("analyse", "verify")
     graph.add_conditional_edges("verify", verify.next_step, ["analyse", "ask", END])
@@ -86,15 +88,33 @@ def _add_step(graph: StateGraph[Any, Deps, Any, Any], name: str, step: Any) -> N
     policy = STEP_POLICIES[name]
     graph.add_node(
         name,
-        cast("Any", traced(name, step)),
+        cast("Any", traced(name, failpoint(f"step.{name}")(bounded(name, step, policy.limit)))),
         retry_policy=policy.retry,
-        timeout=policy.timeout,
+        timeout=policy.silence,
         error_handler=failure.escalate,
     )
 
 
 def _fan_out(state: RunState) -> list[Send]:
+    """One branch for each section without a result: all of them, or those to be done again."""
+    finished = state.get("sections", {})
     return [
-        Send("section", SectionState(section=name, plan=state["plan"], attempt=0))
+        Send("section", _section(state, name))
         for name in state["section_ids"]
+        if name not in finished
     ]
+
+
+def _section(state: RunState, name: str) -> SectionState:
+    again = state.get("redo", {}).get(name, {})
+    return SectionState(
+        section=name,
+        plan=state["plan"],
+        attempt=0,
+        evidence=again.get("evidence", {}),
+    )
+
+
+def _first_step(state: SectionState) -> str:
+    """A section that is done again may keep its evidence."""
+    return "analyse" if state.get("evidence") else "retrieve"

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from agent.opening import open_retriever
-from agent.request import FORMATS, QUESTION_TEMPLATE, Format, Request
+from agent.request import FORMATS, QUESTION_TEMPLATE, Accepted, Format, Request
 from services.analysis.templates import Template, load_template
 from services.errors import Invalid, OutputUnwritable
 from services.retrieval import resolve_as_of
@@ -18,15 +17,6 @@ from services.semantics import SemanticModel
 from services.settings import Settings
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A request with what the registry keeps beside it."""
-
-    request: Request
-    snapshot: str
-    title: str
 
 
 def prepare(

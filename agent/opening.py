@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
-from agent.runner import Runner, open_stores
+from agent.runner import Runner
+from agent.stores import open_stores
 from services import telemetry
 from services.retrieval import Retriever
 from services.settings import Settings
@@ -13,10 +15,19 @@ from services.warehouse import Warehouse
 
 
 @asynccontextmanager
-async def open_runner(settings: Settings) -> AsyncIterator[Runner]:
-    """A runner on the configured stores; spans go to the configured folder."""
+async def open_runner(
+    settings: Settings, *, patience: timedelta | None = None
+) -> AsyncIterator[Runner]:
+    """
+    A runner on the configured stores; spans go to the configured folder.
+
+    A store that does not answer now is `StoreUnavailable` at once. *patience* is how long a later
+    outage is ridden out: as long as a run may wait, unless somebody waits for each answer.
+    """
     telemetry.configure(settings.trace_dir, capture_content=settings.capture_content)
     async with open_stores(settings) as stores:
+        await stores.ping()
+    async with open_stores(settings, patience=patience or settings.outage_patience) as stores:
         yield Runner(settings=settings, stores=stores, open_retriever=open_retriever)
 
 

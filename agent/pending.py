@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from services.evidence import Frozen
 
 PendingKind: TypeAlias = Literal[
-    "clarification", "refused_query", "failed_check", "retries_exhausted", "publication"
+    "clarification", "refused_query", "failed_check", "retries_exhausted", "held", "publication"
 ]
 Choice: TypeAlias = Literal["approve", "edit", "reject", "respond"]
 

@@ -1,4 +1,4 @@
-"""Retry, timeout and roll-back of each step, as frozen values of LangGraph's own types."""
+"""Retry, time and roll-back of each step, as frozen values; LangGraph's own types where it has them."""
 
 from __future__ import annotations
 
@@ -13,38 +13,53 @@ from services.errors import Retryable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepPolicy:
-    """How often a step is tried and how long one try may take."""
+    """
+    How often a step is tried, how long one try may take, and how long it may show no progress.
+
+    What may work later is tried again, after a pause that doubles, give or take; what a person has
+    to decide, and what is refused or invalid, is not. A store or warehouse that is away uses up no
+    try (`agent.steps.bounded`).
+    """
 
     retry: RetryPolicy
-    timeout: TimeoutPolicy
+    limit: timedelta
+    silence: TimeoutPolicy
 
 
-def _policy(*, attempts: int, timeout: timedelta) -> StepPolicy:
+def _policy(*, attempts: int, limit: timedelta, silence: timedelta) -> StepPolicy:
     if attempts < 1:
         raise ValueError(f"attempts must be at least 1, got {attempts}")
+    if not timedelta(0) < silence <= limit:
+        raise ValueError(f"silence must be positive and at most {limit}, got {silence}")
     return StepPolicy(
         retry=RetryPolicy(
             initial_interval=0.2,
             backoff_factor=2.0,
             max_interval=5.0,
             max_attempts=attempts,
+            jitter=True,
             retry_on=(Retryable, NodeTimeoutError),
         ),
-        timeout=TimeoutPolicy(run_timeout=timeout),
+        limit=limit,
+        silence=TimeoutPolicy(idle_timeout=silence),
     )
 
 
+def _minutes(number: int) -> timedelta:
+    return timedelta(minutes=number)
+
+
 STEP_POLICIES: dict[str, StepPolicy] = {
-    "clarify": _policy(attempts=3, timeout=timedelta(minutes=3)),
-    "plan": _policy(attempts=3, timeout=timedelta(minutes=1)),
-    "retrieve": _policy(attempts=3, timeout=timedelta(minutes=5)),
+    "clarify": _policy(attempts=3, limit=_minutes(5), silence=_minutes(5)),
+    "plan": _policy(attempts=3, limit=_minutes(1), silence=_minutes(1)),
+    "retrieve": _policy(attempts=3, limit=_minutes(15), silence=_minutes(5)),
     # A model may write every sentence of a section on a slow machine.
-    "analyse": _policy(attempts=2, timeout=timedelta(minutes=30)),
-    "verify": _policy(attempts=2, timeout=timedelta(minutes=2)),
-    "compose": _policy(attempts=2, timeout=timedelta(minutes=30)),
-    "review": _policy(attempts=2, timeout=timedelta(minutes=1)),
-    "publish": _policy(attempts=3, timeout=timedelta(minutes=5)),
-    "reject": _policy(attempts=3, timeout=timedelta(minutes=5)),
+    "analyse": _policy(attempts=2, limit=_minutes(30), silence=_minutes(30)),
+    "verify": _policy(attempts=2, limit=_minutes(5), silence=_minutes(5)),
+    "compose": _policy(attempts=2, limit=_minutes(30), silence=_minutes(30)),
+    "review": _policy(attempts=2, limit=_minutes(1), silence=_minutes(1)),
+    "publish": _policy(attempts=3, limit=_minutes(10), silence=_minutes(10)),
+    "reject": _policy(attempts=3, limit=_minutes(10), silence=_minutes(10)),
 }
 
 ANALYSIS_ATTEMPTS = 3

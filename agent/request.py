@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 from typing import Literal, TypeAlias
 
@@ -24,3 +25,12 @@ class Request(Frozen):
     """Absolute folder that the report's files are written to."""
     requested_by: str
     trigger: Literal["cli", "webhook", "schedule", "replay"] = "cli"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A request with what the registry keeps beside it."""
+
+    request: Request
+    snapshot: str
+    title: str

@@ -1,85 +1,36 @@
-"""Accept, drive and answer runs: the only place that touches the compiled graph."""
+"""Accept, drive, answer, stop, take back and copy runs: the one way to the compiled graph."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias, cast
-
-from langchain_core.runnables import RunnableConfig
-from langgraph.graph.state import CompiledStateGraph
-from langgraph.types import Command, StateSnapshot
+from datetime import timedelta
+from typing import Any, Final
 
 from agent.deps import Deps
+from agent.driving import DRAIN_GRACE, Driver, Event, Graph, Stopped, now
 from agent.graph import GRAPH_VERSION, build_graph
-from agent.pending import Pending
-from agent.request import Request
-from agent.state import RunState
-from services import telemetry
-from services.audit import AuditLog
-from services.checkpointer import make_checkpointer
-from services.errors import InputConflict
+from agent.holds import Hold, lost_snapshot, other_version
+from agent.outage import Outage
+from agent.request import Accepted, Request
+from agent.rewind import Place, Rewound, branch, rewind
+from agent.stores import Stores
+from agent.withdrawal import withdraw
+from services.checkpointer import Fence, make_checkpointer
+from services.errors import BudgetSpent, InputConflict, Invalid, SnapshotGone
 from services.model import Models
 from services.retrieval import Retriever
-from services.review import Approve, Decision, ReviewItem, ReviewQueue
+from services.review import Decision, ReviewItem
 from services.settings import Settings
-from services.store import (
-    BlobStore,
-    EvidenceStore,
-    Failure,
-    Redis,
-    RunRecord,
-    RunRegistry,
-    connect,
-    redis_errors,
-)
+from services.store import Budget, Lease, Priority, RunRecord, fence_key
 
-Event: TypeAlias = dict[str, Any]
-"""`event` is started, finished, failed or told; with step, section, elapsed, detail."""
-FINISHED = ("done", "rejected", "cancelled")
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """Everything that outlives this process."""
-
-    redis: Redis
-    runs: RunRegistry
-    reviews: ReviewQueue
-    audit: AuditLog
-    evidence: EvidenceStore
-    blobs: BlobStore
-
-    async def ping(self) -> str:
-        """The server's name and version; raises `StoreUnavailable` when it does not answer."""
-        with redis_errors():
-            info = await self.redis.info("server")
-        name = info.get("server_name", "redis")
-        return f"{name} {info.get(f'{name}_version', info['redis_version'])}"
-
-
-@asynccontextmanager
-async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
-    """The stores of the configured server, or of the embedded one, which this starts."""
-    redis = connect(settings.redis_url, settings.home, idle=settings.store_idle)
-    try:
-        yield Stores(
-            redis=redis,
-            runs=RunRegistry(redis),
-            reviews=ReviewQueue(redis),
-            audit=AuditLog(redis),
-            evidence=EvidenceStore(redis),
-            blobs=BlobStore(redis),
-        )
-    finally:
-        await redis.aclose()
+FINISHED: Final = frozenset({"done", "rejected", "cancelled", "withdrawn"})
+_DEAD_DRIVER: Final = timedelta(seconds=6)
+"""Longer than the lease of a driver that was killed."""
+_ASKED_DRIVER: Final = DRAIN_GRACE + _DEAD_DRIVER
+"""Within this a driver that is asked to let go has done so, or is dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,235 +39,357 @@ class Runner:
 
     settings: Settings
     stores: Stores
-    open_retriever: Callable[[Settings, str], Retriever]
-    """Opens the warehouse snapshot a run is pinned to; raises `SnapshotGone`."""
+    open_retriever: Callable[[Settings, str | None], Retriever]
+    """Opens the warehouse snapshot a run is pinned to, or the current one; raises `SnapshotGone`."""
 
     async def accept(
-        self, run_id: str, request: Request, *, snapshot: str, title: str
+        self,
+        run_id: str,
+        accepted: Accepted,
+        *,
+        left: bool = False,
+        tenant: str = "",
+        priority: Priority = "normal",
+        forked_from: str = "",
     ) -> RunRecord:
         """
-        Store a request before anything else is done with it.
+        Store a request before anything else is done with it; *left* runs are a worker's to drive.
 
         A known id with the same request gives the run that exists; with another request it is an
-        `InputConflict`.
+        `InputConflict`. Raises `QueueFull` when as many runs wait for a worker as may.
         """
-        at = now()
+        at, request = now(), accepted.request
         record = RunRecord(
             id=run_id,
             request=request.model_dump(mode="json"),
-            title=title,
+            title=accepted.title,
             template=request.template,
             as_of=request.as_of,
-            snapshot=snapshot,
+            snapshot=accepted.snapshot,
             graph_version=GRAPH_VERSION,
             created_at=at,
             updated_at=at,
             output_dir=request.output,
+            left=left,
+            tenant=tenant,
+            priority=priority,
+            forked_from=forked_from,
         )
+        if left:
+            await self.stores.queue.check_room(self.settings.queue_limit)
         stored = await self.stores.runs.create(record)
         if stored.created_at == at:
-            await self.stores.audit.append(
-                run_id,
-                "run.accepted",
-                {"template": request.template, "by": request.requested_by},
-                at=at,
-            )
+            fields = {"template": request.template, "by": request.requested_by}
+            await self.stores.audit.append(run_id, "run.accepted", fields, at=at)
+        if left:
+            await self.enqueue(stored)
         return stored
 
+    async def enqueue(self, record: RunRecord) -> None:
+        """Have a worker take the run, if it is one that is left to them."""
+        if record.left and record.status not in FINISHED:
+            await self.stores.queue.put(record.id, tenant=record.tenant, priority=record.priority)
+
     async def drive(
-        self, run_id: str, watch: Callable[[Event], None], *, retry: bool = False
+        self,
+        run_id: str,
+        watch: Callable[[Event], None],
+        *,
+        retry: bool = False,
+        stop: asyncio.Event | None = None,
     ) -> RunRecord:
         """
         Take the run as far as it goes: to its end, or to where a person must decide.
 
-        With *retry*, steps that had used up their tries are tried again. Raises `RunBusy` when
-        another process drives it.
+        With *retry*, steps that had used up their tries are tried again. Once *stop* is set, or
+        somebody asks for it, the steps under way are finished and the run stays resumable. Raises
+        `RunBusy` when another process drives it.
         """
         record = await self.stores.runs.get(run_id)
         if record.status in FINISHED:
             return record
-        _same_graph(record)
-        async with self.stores.runs.lease(run_id, wait=_DEAD_DRIVER) as lease:
-            retriever = self.open_retriever(self.settings, record.snapshot)
-            deps = self._deps(record, retriever)
-            graph = build_graph(make_checkpointer(self.stores.redis, key=self.settings.store_key))
-            await self.stores.runs.update(run_id, at=now(), status="running", failure=None)
-            work = asyncio.create_task(self._advance(graph, record, deps, watch, retry=retry))
-            lost = asyncio.create_task(lease.lost.wait())
-            try:
-                await asyncio.wait({work, lost}, return_when=asyncio.FIRST_COMPLETED)
-                if not work.done():
-                    lease.check()
-                return await work
-            except BaseException:
-                work.cancel()
-                with suppress(BaseException):
-                    await work
-                with suppress(Exception):
-                    await self.stores.runs.update(
-                        run_id, at=now(), expect={"running"}, status="queued"
-                    )
-                raise
-            finally:
-                lost.cancel()
-                retriever.close()
+        async with self._hold(run_id, wait=_DEAD_DRIVER) as lease:
+            record = await self.stores.runs.get(run_id)
+            if record.status in FINISHED:
+                return record
+            if (held := await self._held(record)) is not None:
+                return held
+            record = await self.stores.runs.get(run_id)
+            return await self._drive(record, lease, watch, retry=retry, stop=stop)
+
+    async def _drive(
+        self,
+        record: RunRecord,
+        lease: Lease,
+        watch: Callable[[Event], None],
+        *,
+        retry: bool,
+        stop: asyncio.Event | None,
+    ) -> RunRecord:
+        retriever = await asyncio.to_thread(self.open_retriever, self.settings, record.snapshot)
+        try:
+            driver = Driver(
+                record=await self.stores.runs.update(
+                    record.id, at=now(), status="running", failure=None
+                ),
+                stores=self.stores,
+                graph=self._graph(lease),
+                deps=self._deps(record, retriever, lease),
+                lease=lease,
+                watch=watch,
+                stop=stop or asyncio.Event(),
+            )
+            return await driver.advance(retry=retry)
+        except Stopped:
+            if lease.wish == "cancel":
+                return await self._cancelled(record.id)
+            return await self._let_go(record.id)
+        except BaseException:
+            with suppress(Exception):
+                await self._let_go(record.id)
+            raise
+        finally:
+            retriever.close()
+
+    async def _let_go(self, run_id: str) -> RunRecord:
+        return await self.stores.runs.update(run_id, at=now(), expect={"running"}, status="queued")
 
     async def decide(
         self, ref: str, decision: Decision, *, by: str, digest: str | None = None
     ) -> ReviewItem:
         """Record a person's decision on an item, named by its id or by its run's."""
-        item = await self.stores.reviews.find(ref)
-        decided = await self.stores.reviews.decide(
-            item.id, decision, by=by, at=now(), report_digest=digest or item.report_digest
-        )
-        await self.stores.audit.append(
-            item.run_id,
-            "review.decided",
-            {"item": item.id, "kind": item.kind, "decision": decision.kind, "by": by},
-            at=now(),
-        )
-        return decided
+        item = await self.stores.decide(ref, decision, by=by, at=now(), digest=digest)
+        if item.code == BudgetSpent.code and decision.kind == "approve":
+            spent = await self.stores.spending.of_run(item.run_id)
+            if self.budget.exceeded_by(spent):
+                await self.stores.spending.add(item.run_id, extensions=1)
+        await self.enqueue(await self.stores.runs.get(item.run_id))
+        return item
 
-    def _deps(self, record: RunRecord, retriever: Retriever) -> Deps:
+    async def cancel(self, run_id: str, *, by: str, reason: str = "") -> RunRecord:
+        """
+        End a run that is not finished; it keeps its history, and its drafts stay drafts.
+
+        Whoever drives it finishes the steps under way, or is cut off after a while. Raises
+        `InputConflict` for a finished run.
+        """
+        record = await self.stores.runs.get(run_id)
+        if record.status == "cancelled":
+            return record
+        if record.status in FINISHED:
+            raise InputConflict(
+                f"Run {run_id} is {record.status}, and cannot be cancelled.",
+                hint="A published report is taken back with `assay run withdraw`.",
+            )
+        fields = {"by": by, "reason": reason}
+        await self.stores.audit.append(run_id, "run.cancel_asked", fields, at=now())
+        async with self._taken_over(run_id, "cancel"):
+            record = await self.stores.runs.get(run_id)
+            return record if record.status in FINISHED else await self._cancelled(run_id)
+
+    async def _cancelled(self, run_id: str) -> RunRecord:
+        record = await self.stores.runs.update(run_id, at=now(), status="cancelled", failure=None)
+        await self.stores.reviews.supersede(run_id)
+        await self.stores.queue.remove(run_id)
+        await self.stores.audit.append(run_id, "run.cancelled", {}, at=now())
+        return record
+
+    async def rollback(self, run_id: str, place: Place, *, by: str, reason: str = "") -> Rewound:
+        """
+        Take the run back to *place*; what came after is superseded, not deleted.
+
+        Whoever drives it is asked to let go first. Raises `NotFound` when it has not come that far,
+        `InputConflict` when its report is published: that is withdrawn, not rolled back.
+        """
+        record = await self.stores.runs.get(run_id)
+        if record.receipt is not None or record.status == "cancelled":
+            state = "published" if record.receipt else "cancelled"
+            raise InputConflict(
+                f"Run {run_id} is {state}, and goes back to nothing.",
+                hint="Fork it instead: `assay run fork`.",
+            )
+        async with self._taken_over(run_id, "pause") as lease:
+            rewound = await rewind(self._graph(lease), run_id, place, reason=reason)
+            await self.stores.reviews.supersede(run_id)
+            fields = {"to": str(place), "by": by, "reason": reason, **rewound.model_dump()}
+            await self.stores.audit.append(run_id, "run.rolled_back", fields, at=now())
+            record = await self.stores.runs.update(
+                run_id, at=now(), status="queued", failure=None, report_digest=None
+            )
+        await self.enqueue(record)
+        return rewound
+
+    async def fork(
+        self, source: str, target: str, place: Place, *, by: str, changes: Mapping[str, Any]
+    ) -> RunRecord:
+        """
+        A new run *target* that stands where *source* stood before *place*, with *changes* to its
+        request; *source* is left as it is.
+
+        Raises `Invalid` when *changes* concern what was used before *place*.
+        """
+        record = await self.stores.runs.get(source)
+        request = _changed(record, target, by, changes)
+        accepted = await self.accept(
+            target,
+            Accepted(request, record.snapshot, request.question or record.title),
+            tenant=record.tenant,
+            priority=record.priority,
+            forked_from=source,
+        )
+        fields = {"from": source, "at": str(place), "by": by, "changes": sorted(changes)}
+        await self.stores.audit.append(target, "run.forked", fields, at=now())
+        if place.step != "clarify":
+            async with self._hold(target, wait=_DEAD_DRIVER) as lease:
+                try:
+                    await branch(self._graph(lease), source, target, place, request)
+                except BaseException:
+                    await self._cancelled(target)
+                    raise
+        return accepted
+
+    async def withdraw(self, run_id: str, *, by: str, reason: str) -> RunRecord:
+        """
+        Take a published report back: its files say WITHDRAWN and why, and the ledger holds it.
+
+        Raises `InputConflict` for a run that has published nothing.
+        """
+        record = await self.stores.runs.get(run_id)
+        if record.status == "withdrawn":
+            return record
+        if record.status != "done" or record.receipt is None:
+            raise InputConflict(
+                f"Run {run_id} has published nothing.",
+                hint="A run that is not finished is ended with `assay run cancel`.",
+            )
+        async with self._hold(run_id, wait=_DEAD_DRIVER):
+            fields = {"by": by, "reason": reason, "digest": record.receipt["digest"]}
+            entries = await self.stores.audit.entries(run_id)
+            asked = next((e for e in entries if e.event == "report.withdraw_asked"), None)
+            asked = asked or await self.stores.audit.append(
+                run_id, "report.withdraw_asked", fields, at=now()
+            )
+            receipt = await withdraw(self.stores, self.graph, record, asked)
+            await self.stores.audit.append(run_id, "report.withdrawn", fields, at=now())
+            return await self.stores.runs.update(
+                run_id, at=now(), status="withdrawn", receipt=receipt
+            )
+
+    @property
+    def budget(self) -> Budget:
+        """What a run may use up before a person is asked."""
+        settings = self.settings
+        return Budget(time=settings.run_time, tokens=settings.run_tokens, rows=settings.run_rows)
+
+    @property
+    def graph(self) -> Graph:
+        """The graph for reading: what it writes is checked by no fence."""
+        return build_graph(make_checkpointer(self.stores.redis, key=self.settings.store_key))
+
+    def _graph(self, lease: Lease) -> Graph:
+        fence = Fence(key=fence_key(lease.run_id), token=lease.fence)
+        return build_graph(
+            make_checkpointer(self.stores.redis, fence=fence, key=self.settings.store_key)
+        )
+
+    @asynccontextmanager
+    async def _hold(self, run_id: str, *, wait: timedelta) -> AsyncIterator[Lease]:
+        async with self.stores.runs.lease(run_id, wait=wait) as lease:
+            yield lease
+
+    @asynccontextmanager
+    async def _taken_over(self, run_id: str, wish: Any) -> AsyncIterator[Lease]:
+        """The lease, once whoever drives the run has been asked for it."""
+        await self.stores.runs.wish(run_id, wish)
+        try:
+            async with self._hold(run_id, wait=_ASKED_DRIVER) as lease:
+                yield lease
+        finally:
+            await self.stores.runs.grant(run_id)
+
+    async def _held(self, record: RunRecord) -> RunRecord | None:
+        """The run as it waits for a person before its next step; None when nothing is in the way."""
+        hold: Hold | None = None
+        if record.graph_version != GRAPH_VERSION:
+            hold = other_version(record, GRAPH_VERSION)
+        elif not await self._has_snapshot(record):
+            hold = lost_snapshot(record)
+        if hold is None:
+            return None
+        item = await self.stores.reviews.open_item(hold.item(record.id, now()))
+        if item.decision is None:
+            return await self.stores.runs.update(record.id, at=now(), status="waiting")
+        if item.decision.kind != "approve":
+            return await self._cancelled(record.id)
+        await self._overcome(record, hold)
+        return None
+
+    async def _overcome(self, record: RunRecord, hold: Hold) -> None:
+        """Do what a person approved: go on under this version, or from the start on other data."""
+        changes: dict[str, Any] = {"graph_version": GRAPH_VERSION}
+        if hold.starts_over:
+            retriever = await asyncio.to_thread(self.open_retriever, self.settings, None)
+            changes["snapshot"] = retriever.warehouse.snapshot.id
+            retriever.close()
+            async for first in self._starts(record.id):
+                await self.graph.aupdate_state(first, None, as_node="__copy__")
+        await self.stores.runs.update(record.id, at=now(), **changes)
+
+    async def _starts(self, run_id: str) -> AsyncIterator[Any]:
+        from agent.driving import thread_of
+
+        async for snapshot in self.graph.aget_state_history(thread_of(run_id)):
+            if "clarify" in snapshot.next:
+                yield snapshot.config
+                return
+
+    async def _has_snapshot(self, record: RunRecord) -> bool:
+        from services.warehouse import find_snapshot
+
+        try:
+            await asyncio.to_thread(find_snapshot, self.settings.warehouse_dir, record.snapshot)
+        except SnapshotGone:
+            return False
+        return True
+
+    def _deps(self, record: RunRecord, retriever: Retriever, lease: Lease) -> Deps:
         return Deps(
             run_id=record.id,
             accepted_at=record.created_at,
+            operator=self.settings.reviewer,
             retriever=retriever,
             evidence=self.stores.evidence,
             blobs=self.stores.blobs,
             models=Models(self.settings),
             audit=self.stores.audit,
             runs=self.stores.runs,
+            effects=self.stores.effects,
+            spending=self.stores.spending,
+            budget=self.budget,
+            patience=self.settings.outage_patience,
+            outage=Outage(),
+            fence=lease.fence,
             clock=now,
             log_dir=self.settings.home / "logs",
         )
 
-    async def _advance(
-        self,
-        graph: CompiledStateGraph[RunState, Deps, RunState, RunState],
-        record: RunRecord,
-        deps: Deps,
-        watch: Callable[[Event], None],
-        *,
-        retry: bool,
-    ) -> RunRecord:
-        config: RunnableConfig = {"configurable": {"thread_id": record.id}, "recursion_limit": 200}
-        with (
-            telemetry.run_scope(record.id),
-            telemetry.span(
-                f"invoke_workflow {record.template}",
-                {
-                    telemetry.OPERATION: "invoke_workflow",
-                    telemetry.WORKFLOW_NAME: record.template,
-                    telemetry.GRAPH_VERSION: record.graph_version,
-                    telemetry.RUN_TRIGGER: record.request["trigger"],
-                },
-            ),
-        ):
-            while True:
-                snapshot = await graph.aget_state(config)
-                step_input = await self._next_input(record, snapshot, retry=retry)
-                if step_input is _NOTHING:
-                    return await self._settle(record.id, snapshot)
-                retry = False
-                await _stream(graph, step_input, config, deps, watch)
 
-    async def _next_input(
-        self, record: RunRecord, snapshot: StateSnapshot, *, retry: bool
-    ) -> RunState | Command[Any] | object | None:
-        """What the graph goes on with: the stored request, answers, or nothing to do."""
-        if not snapshot.values and not snapshot.next:
-            return RunState(request=record.request)
-        if not snapshot.interrupts:
-            return None if snapshot.next else _NOTHING
-        if retry:
-            await self._approve_retries(record.id)
-        decided = {i.interrupt_id: i for i in await self.stores.reviews.of_run(record.id)}
-        answers = {
-            interrupt.id: _answer(decided[interrupt.id])
-            for interrupt in snapshot.interrupts
-            if interrupt.id in decided and decided[interrupt.id].decision is not None
-        }
-        return Command(resume=answers) if answers else _NOTHING
+def _changed(record: RunRecord, target: str, by: str, changes: Mapping[str, Any]) -> Request:
+    """The request of *record* with *changes*, which writes to a folder of its own."""
+    from pathlib import Path
 
-    async def _approve_retries(self, run_id: str) -> None:
-        for item in await self.stores.reviews.of_run(run_id):
-            if item.status == "open" and item.kind == "retries_exhausted":
-                await self.decide(item.id, Approve(note="tried again"), by=self.settings.reviewer)
+    from pydantic import ValidationError
 
-    async def _settle(self, run_id: str, snapshot: StateSnapshot) -> RunRecord:
-        """Write down where the run stands: its open items, or its end."""
-        waiting = [interrupt.id for interrupt in snapshot.interrupts]
-        await self.stores.reviews.supersede(run_id, still_waiting=waiting)
-        pending = [(i, Pending.model_validate(i.value)) for i in snapshot.interrupts]
-        for interrupt, item in pending:
-            await self.stores.reviews.open_item(_review_item(run_id, interrupt.id, item))
-        state = snapshot.values
-        digest = state.get("report_digest")
-        failed = [item for _, item in pending if item.kind == "retries_exhausted"]
-        if pending:
-            first = failed[0] if failed else None
-            return await self.stores.runs.update(
-                run_id,
-                at=now(),
-                status="failed" if first else "waiting",
-                report_digest=digest,
-                failure=Failure(code=first.code, message=first.title, hint=" ".join(first.detail))
-                if first
-                else None,
-            )
-        status = "done" if state.get("receipt") else "rejected"
-        return await self.stores.runs.update(
-            run_id, at=now(), status=status, report_digest=digest, receipt=state.get("receipt")
+    allowed = {"question", "template", "as_of", "formats"}
+    if unknown := sorted(changes.keys() - allowed):
+        raise Invalid(
+            f"A fork cannot set {', '.join(unknown)}.",
+            hint=f"It can set {', '.join(sorted(allowed))}.",
         )
-
-
-_DEAD_DRIVER = timedelta(seconds=11)
-"""Longer than the lease of a driver that was killed."""
-_NOTHING = object()
-"""The graph has nothing to go on with: it waits, or it is done."""
-
-
-async def _stream(
-    graph: CompiledStateGraph[RunState, Deps, RunState, RunState],
-    step_input: Any,
-    config: RunnableConfig,
-    deps: Deps,
-    watch: Callable[[Event], None],
-) -> None:
-    async for part in graph.astream(
-        step_input,
-        config,
-        context=deps,
-        stream_mode="custom",
-        subgraphs=True,
-        durability="sync",
-    ):
-        namespace, event = cast("tuple[tuple[str, ...], Event]", part)
-        watch({"namespace": ":".join(namespace), "event": "told", **event})
-
-
-def _same_graph(record: RunRecord) -> None:
-    if record.graph_version != GRAPH_VERSION:
-        raise InputConflict(
-            f"Run {record.id} was started by another version of the graph "
-            f"({record.graph_version}; this is {GRAPH_VERSION}).",
-            hint="Start a new run, or continue it with the version that started it.",
-        )
-
-
-def _answer(item: ReviewItem) -> dict[str, Any]:
-    assert item.decision is not None
-    assert item.decided_at is not None
-    answer: dict[str, Any] = item.decision.model_dump(mode="json")
-    return {**answer, "by": item.decided_by, "at": item.decided_at.isoformat()}
-
-
-def _review_item(run_id: str, interrupt_id: str, item: Pending) -> ReviewItem:
-    return ReviewItem.for_wait(
-        run_id,
-        interrupt_id,
-        created_at=now(),
-        section=item.section or None,
-        **item.model_dump(exclude={"exit_code", "step", "section"}),
-    )
+    folder = str(Path(record.output_dir).with_name(target))
+    fields = {**record.request, **changes, "output": folder, "requested_by": by}
+    try:
+        return Request.model_validate(fields)
+    except ValidationError as error:
+        place = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise Invalid(f"The value for {place} is not valid.") from error

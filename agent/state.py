@@ -12,8 +12,8 @@ JsonObject = dict[str, Any]
 
 
 def merge(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Reducer for maps that parallel sections write to: later keys win."""
-    return {**old, **new}
+    """Reducer for maps that parallel sections write to: later keys win, and None takes a key out."""
+    return {key: value for key, value in {**old, **new}.items() if value is not None}
 
 
 class SectionResult(TypedDict):
@@ -24,6 +24,8 @@ class SectionResult(TypedDict):
     outcomes: str
     """Digest of its `Verification`."""
     evidence: list[str]
+    queries: dict[str, str]
+    """Alias of each query, and the id of its evidence."""
     skipped: str
     """Why a person left the section out; empty otherwise."""
     authorship: list[JsonObject]
@@ -39,7 +41,10 @@ class RunState(TypedDict, total=False):
     plan: str
     """Digest of the `ReportPlan`."""
     section_ids: list[str]
-    sections: Annotated[dict[str, SectionResult], merge]
+    sections: Annotated[dict[str, SectionResult | None], merge]
+    """What is finished; a section that is to be done again is taken out."""
+    redo: JsonObject
+    """Section that is done again, with the evidence it keeps and the reason why."""
     report: str
     """Store digest of the `ReportContent`."""
     report_digest: str

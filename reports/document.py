@@ -193,7 +193,7 @@ class AuditLine(Frozen):
 class Attestation(Frozen):
     """A person's decision, bound to the digest it was made on."""
 
-    decision: Literal["approved", "rejected"]
+    decision: Literal["approved", "rejected", "withdrawn"]
     by: str
     at: AwareDatetime
     digest: str

@@ -6,11 +6,16 @@ AssayError
 │   ├── StoreUnavailable      A101
 │   ├── WarehouseBusy         A102
 │   ├── ModelUnavailable      A103
-│   └── QueryTimedOut         A104
+│   ├── QueryTimedOut         A104
+│   ├── QueueFull             A105
+│   └── StepTimedOut          A106
 ├── NeedsHuman       a machine may not decide this       → review queue
 │   ├── Ambiguous             A201
 │   ├── RunBusy               A202
-│   └── SnapshotGone          A203
+│   ├── SnapshotGone          A203
+│   ├── BudgetSpent           A204
+│   ├── OtherVersion          A205
+│   └── WorkersLost           A206
 ├── Refused          never run this                      → stop, and say why
 │   ├── QueryRefused          A301
 │   ├── DecisionRefused       A302
@@ -79,6 +84,18 @@ class QueryTimedOut(Retryable):
     code = "A104"
 
 
+class QueueFull(Retryable):
+    """As many runs wait for a worker as may."""
+
+    code = "A105"
+
+
+class StepTimedOut(Retryable):
+    """A step took longer than it may, or showed no progress for too long."""
+
+    code = "A106"
+
+
 class NeedsHuman(AssayError):
     """A machine may not decide this."""
 
@@ -103,6 +120,24 @@ class SnapshotGone(NeedsHuman):
     """The warehouse snapshot that a run is pinned to is no longer there."""
 
     code = "A203"
+
+
+class BudgetSpent(NeedsHuman):
+    """A run has used up the time, tokens or rows that it may use."""
+
+    code = "A204"
+
+
+class OtherVersion(NeedsHuman):
+    """A run was started by another version of the graph."""
+
+    code = "A205"
+
+
+class WorkersLost(NeedsHuman):
+    """A run ended every worker that drove it."""
+
+    code = "A206"
 
 
 class Refused(AssayError):

@@ -3,8 +3,9 @@ Named places where a test stops the world. Nothing happens unless `ASSAY_FAILPOI
 
 `ASSAY_FAILPOINTS` is a list, separated by semicolons, of `NAME=ACTION@COUNT` (at the COUNT-th time
 the place is reached, the first when left out) and `NAME=ACTION~SHARE` (by chance, each time). NAME
-may be `*`. ACTION is `kill`, which ends the process as `kill -9` does, or `crash`, which raises
-`Crash`. Both stand for a machine that stops between two instructions.
+may be `*`. ACTION is `kill`, which ends the process as `kill -9` does, `crash`, which raises `Crash`, or
+`stall`, which holds the whole process up for longer than any lease lasts. They stand for a machine
+that stops between two instructions, or that sleeps and wakes up late.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import functools
 import os
 import random
 import signal
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 _VARIABLE: Final = "ASSAY_FAILPOINTS"
+_STALL: Final = 7.0
 _names: Final[set[str]] = set()
 _counts: Final[Counter[str]] = Counter()
 
@@ -87,15 +90,19 @@ def failpoint(
 
 
 def _stop(name: str, action: str) -> None:
-    if action == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
-    raise Crash(name)
+    match action:
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "stall":
+            time.sleep(_STALL)
+        case _:
+            raise Crash(name)
 
 
 def _parsed(part: str) -> _Trap:
     name, _, rest = part.partition("=")
     action, at, number = rest.partition("~" if "~" in rest else "@")
-    if not name or action not in ("kill", "crash"):
+    if not name or action not in ("kill", "crash", "stall"):
         raise ValueError(f"{_VARIABLE} has NAME=kill@COUNT or NAME=crash~SHARE, not {part!r}")
     if at == "~":
         return _Trap(name, action, share=float(number))

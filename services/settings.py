@@ -129,6 +129,26 @@ class Settings(BaseSettings):
     max_rows: PositiveInt = Field(
         default=200_000, description="Most rows that one query may return."
     )
+    run_time: Duration | None = Field(
+        default=timedelta(hours=4),
+        description="Working time that a run may use before a person is asked.",
+    )
+    run_tokens: PositiveInt | None = Field(
+        default=2_000_000, description="Model tokens that a run may use before a person is asked."
+    )
+    run_rows: PositiveInt | None = Field(
+        default=20_000_000, description="Rows that a run may read before a person is asked."
+    )
+    outage_patience: Duration = Field(
+        default=timedelta(minutes=10),
+        description="How long a run waits for a store or warehouse that is away.",
+    )
+    queue_limit: PositiveInt = Field(
+        default=10_000, description="Runs that may wait for a worker; more are refused."
+    )
+    worker_deaths: PositiveInt = Field(
+        default=3, description="Workers that a run may end before a person is asked."
+    )
     reviewer: str = Field(
         default_factory=_login, description="Name that decisions are recorded under."
     )

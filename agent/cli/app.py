@@ -19,6 +19,7 @@ from agent.cli import (
     model,
     report,
     review,
+    rewind,
     run,
     serve,
     store,
@@ -61,6 +62,11 @@ def _root(
 
 app.command("report")(report.report)
 app.command("ask")(ask.ask)
+for command in (
+    *(rewind.cancel, rewind.rollback, rewind.fork, rewind.withdraw),
+    *(rewind.history, rewind.diff),
+):
+    run.app.command()(command)
 app.add_typer(run.app, name="run")
 app.add_typer(review.app, name="review")
 app.add_typer(warehouse.app, name="warehouse")

@@ -19,7 +19,7 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id.")]
 @app.command()
 def show(run: RunArgument, *, as_json: JsonFlag = False) -> None:
     """Print a run's audit log, oldest entry first."""
-    from agent.runner import open_stores
+    from agent.stores import open_stores
     from services.settings import load_settings
 
     async def entries() -> tuple[AuditEntry, ...]:
@@ -41,7 +41,7 @@ def show(run: RunArgument, *, as_json: JsonFlag = False) -> None:
 @app.command()
 def verify(run: RunArgument, *, as_json: JsonFlag = False) -> None:
     """Recompute a run's hash chain; exit 6 when it is broken."""
-    from agent.runner import open_stores
+    from agent.stores import open_stores
     from services.settings import load_settings
 
     async def verdict() -> AuditVerdict:

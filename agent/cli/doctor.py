@@ -75,7 +75,7 @@ def _output(settings: Settings) -> str:
 
 
 def _store(settings: Settings) -> str:
-    from agent.runner import open_stores
+    from agent.stores import open_stores
 
     async def version() -> str:
         async with open_stores(settings) as stores:

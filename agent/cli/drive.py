@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from agent.cli.console import err, print_failure, print_json, program
 
 if TYPE_CHECKING:
-    from agent.runner import Event, Runner
+    from agent.driving import Event
+    from agent.runner import Runner
     from services.review import ReviewItem
     from services.store import RunRecord
 

@@ -111,7 +111,7 @@ async def _accept(runner: Runner, run_id: str | None, wanted: _Wanted) -> str:
         output=wanted.out,
         formats=wanted.formats.split(","),
     )
-    await runner.accept(name, accepted.request, snapshot=accepted.snapshot, title=accepted.title)
+    await runner.accept(name, accepted)
     if wanted.as_of not in (None, accepted.request.as_of):
         err().print(f"no data as of {wanted.as_of}: the last before it is taken")
     err().print(f"run {name}  as of {accepted.request.as_of}  snapshot {accepted.snapshot[:16]}")

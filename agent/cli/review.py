@@ -119,6 +119,21 @@ def respond(
     _decide(item, decision, by=by, digest=None, as_json=as_json)
 
 
+@app.command()
+def edit(
+    item: ItemArgument,
+    text: Annotated[str, typer.Argument(help="What to go on with, such as the question anew.")],
+    *,
+    by: ByOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Go on with another input than the one that failed."""
+    from services.review import parse_decision
+
+    decision = parse_decision({"kind": "edit", "text": text})
+    _decide(item, decision, by=by, digest=None, as_json=as_json)
+
+
 def _decide(
     ref: str, decision: Decision, *, by: str | None, digest: str | None, as_json: bool
 ) -> None:
@@ -139,7 +154,7 @@ def _decide(
 
 
 async def _list(status: ItemStatus | None) -> tuple[ReviewItem, ...]:
-    from agent.runner import open_stores
+    from agent.stores import open_stores
     from services.settings import load_settings
 
     async with open_stores(load_settings()) as stores:
@@ -147,7 +162,7 @@ async def _list(status: ItemStatus | None) -> tuple[ReviewItem, ...]:
 
 
 async def _find(ref: str) -> ReviewItem:
-    from agent.runner import open_stores
+    from agent.stores import open_stores
     from services.settings import load_settings
 
     async with open_stores(load_settings()) as stores:

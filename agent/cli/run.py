@@ -21,7 +21,7 @@ def list_runs(
 ) -> None:
     """List runs, newest first."""
     from agent.cli.drive import standing
-    from agent.runner import open_stores
+    from agent.stores import open_stores
     from services.settings import load_settings
     from services.store import RunRecord
 
@@ -73,9 +73,7 @@ def start(
 
     async def accept() -> RunRecord:
         async with open_runner(settings) as runner:
-            return await runner.accept(
-                name, accepted.request, snapshot=accepted.snapshot, title=accepted.title
-            )
+            return await runner.accept(name, accepted, left=True)
 
     record = asyncio.run(accept())
     if as_json:
@@ -89,7 +87,7 @@ def start(
 def show(run: RunArgument, *, as_json: JsonFlag = False) -> None:
     """Print how far a run is, what it waits for, and the next command."""
     from agent.cli.drive import next_command, report_files, standing
-    from agent.runner import open_stores
+    from agent.stores import open_stores
     from services.review import ReviewItem
     from services.settings import load_settings
     from services.store import RunRecord
@@ -148,7 +146,7 @@ def resume(run: RunArgument, *, as_json: JsonFlag = False) -> None:
 def trace(run: RunArgument, *, as_json: JsonFlag = False) -> None:
     """Print a run's spans as a tree with their times."""
     from agent.cli.tree import trace_tree
-    from agent.runner import open_stores
+    from agent.stores import open_stores
     from services.settings import load_settings
     from services.telemetry import read_trace
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import signal
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from agent.cli.console import err
-
-if TYPE_CHECKING:
-    from agent.runner import Runner
 
 
 def serve(
@@ -41,8 +38,15 @@ def serve(
 
 
 def worker() -> None:
-    """Drive queued runs, one at a time, until stopped. Any number of workers may run."""
+    """
+    Drive queued runs, one at a time, until stopped. Any number of workers may run.
+
+    A stop (SIGTERM, Ctrl-C) finishes the steps under way and hands the run over; a second one
+    ends at once, and loses nothing either.
+    """
+    from agent.cli.drive import Progress
     from agent.opening import open_runner
+    from agent.worker import Worker
     from services.settings import load_settings
 
     settings = load_settings()
@@ -51,47 +55,20 @@ def worker() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, _told_to_stop, stop, number)
         async with open_runner(settings) as runner:
             err().print("worker ready")
-            while not stop.is_set():
-                if not await _drive_one(runner, stop):
-                    await _pause(stop)
+            await Worker(runner, stop, Progress(), err().print).serve()
         err().print("worker stopped")
 
     asyncio.run(work())
 
 
-async def _drive_one(runner: Runner, stop: asyncio.Event) -> bool:
-    """Drive the oldest queued run; False when there is none. A stop leaves it resumable."""
-    from agent.cli.drive import Progress
-    from services.errors import AssayError
-
-    queued = await runner.stores.runs.list(status="queued", limit=100)
-    for record in reversed(queued):
-        drive = asyncio.create_task(runner.drive(record.id, Progress()))
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait({drive, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        drive.cancel()
-        try:
-            done = await drive
-        except asyncio.CancelledError:
-            return True
-        except AssayError as error:
-            err().print(f"{record.id}: {error.code} {error.message}")
-            continue
-        err().print(f"{done.id}: {done.status}")
-        return True
-    return False
-
-
-async def _pause(stop: asyncio.Event) -> None:
-    try:
-        async with asyncio.timeout(1):
-            await stop.wait()
-    except TimeoutError:
-        return
+def _told_to_stop(stop: asyncio.Event, number: int) -> None:
+    if stop.is_set():
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+    stop.set()
 
 
 def _is_loopback(host: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from langgraph.types import interrupt
+from langgraph.types import Command, interrupt
 
 from agent.state import RunState, SectionResult, SectionState
 
@@ -13,7 +13,7 @@ async def ask(state: RunState) -> RunState:
     """Wait for a person's answer to the pending item."""
     answer = interrupt(state["pending"])
     update = RunState(decision={"item": state["pending"], **answer}, pending=None)
-    if answer["kind"] == "respond":
+    if answer["kind"] in ("respond", "edit"):
         update["answers"] = [*state.get("answers", []), answer["text"]]
     return update
 
@@ -23,7 +23,7 @@ def next_step(state: RunState) -> str:
     decision = state.get("decision") or {}
     item = decision["item"]
     match decision["kind"]:
-        case "respond":
+        case "respond" | "edit":
             return "clarify"
         case "approve" if item["kind"] == "publication":
             return "publish"
@@ -35,9 +35,17 @@ def next_step(state: RunState) -> str:
             return "__end__"
 
 
-async def ask_section(state: SectionState) -> SectionState:
-    """Wait for a person's answer about one section; the other sections are not touched."""
+async def ask_section(state: SectionState) -> SectionState | Command[Any]:
+    """
+    Wait for a person's answer about one section; the other sections are not touched.
+
+    A question worded anew takes the whole run, which has this one section, back to its start.
+    """
     answer: dict[str, Any] = interrupt(state["pending"])
+    if answer["kind"] == "edit":
+        return Command(
+            graph=Command.PARENT, goto="clarify", update=RunState(answers=[answer["text"]])
+        )
     return SectionState(decision={"item": state["pending"], **answer}, pending=None)
 
 
@@ -51,5 +59,7 @@ async def skip_section(state: SectionState) -> SectionState:
     """Leave the section out; the report says so, with the reason a person gave."""
     decision = state.get("decision") or {}
     reason = decision.get("reason") or "left out by a reviewer"
-    skipped = SectionResult(analysis="", outcomes="", evidence=[], skipped=reason, authorship=[])
+    skipped = SectionResult(
+        analysis="", outcomes="", evidence=[], queries={}, skipped=reason, authorship=[]
+    )
     return SectionState(sections={state["section"]: skipped})

@@ -7,7 +7,6 @@ import asyncio
 from langgraph.runtime import Runtime
 
 from agent.deps import Deps
-from agent.files import write_files
 from agent.request import Request
 from agent.sections import load_with_inputs
 from agent.state import RunState, SectionResult
@@ -23,11 +22,10 @@ async def compose_report(state: RunState, runtime: Runtime[Deps]) -> RunState:
     deps = runtime.context
     request = Request.model_validate(state["request"])
     plan = await deps.blobs.get_document(state["plan"], ReportPlan)
-    sections = [
-        await _section_input(deps, name, state["sections"][name]) for name in state["section_ids"]
-    ]
+    results = {name: result for name, result in state["sections"].items() if result is not None}
+    sections = [await _section_input(deps, name, results[name]) for name in state["section_ids"]]
     exhibits = await load_with_inputs(
-        deps.evidence, [i for s in state["sections"].values() for i in s["evidence"]]
+        deps.evidence, [i for result in results.values() for i in result["evidence"]]
     )
     content = await asyncio.to_thread(
         compose,
@@ -39,7 +37,7 @@ async def compose_report(state: RunState, runtime: Runtime[Deps]) -> RunState:
         snapshot=deps.retriever.warehouse.snapshot.id,
     )
     digest = await asyncio.to_thread(lambda: content.digest)
-    files = await write_files(deps, request, content, digest)
+    files = await deps.press.write(request, content, digest)
     tell(runtime, f"{len(content.figures)} figures, {len(files)} files")
     return RunState(report=await deps.blobs.put_document(content), report_digest=digest)
 

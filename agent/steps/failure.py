@@ -11,7 +11,7 @@ from langgraph.types import Command
 
 from agent.deps import Deps
 from agent.pending import Pending, PendingKind
-from services.errors import AssayError, ChecksFailed, QueryRefused
+from services.errors import AssayError, BudgetSpent, ChecksFailed, QueryRefused
 
 
 async def escalate(state: Any, error: NodeError, runtime: Runtime[Deps]) -> Command[Any]:
@@ -24,20 +24,19 @@ async def escalate(state: Any, error: NodeError, runtime: Runtime[Deps]) -> Comm
     deps = runtime.context
     section = state.get("section", "")
     title, code, exit_code, detail = _explain(error, deps)
+    record = await deps.runs.get(deps.run_id)
     pending = Pending(
         kind=_kind(error.error),
         step=error.node,
         section=section,
         title=title,
-        question=(
-            f"Try the section {section!r} again, or leave it out and say so in the report?"
-            if section
-            else "Try again, or end the run?"
-        ),
+        question=_question(section, has_question=bool(record.request["question"])),
         code=code,
         exit_code=exit_code,
-        detail=detail,
-        choices=("approve", "reject"),
+        detail=(*detail, *await _tried(deps, error.node, section)),
+        choices=("approve", "edit", "reject")
+        if record.request["question"]
+        else ("approve", "reject"),
     )
     await deps.audit.append(
         deps.run_id,
@@ -48,7 +47,29 @@ async def escalate(state: Any, error: NodeError, runtime: Runtime[Deps]) -> Comm
     return Command(update={"pending": pending.model_dump(mode="json")}, goto="ask")
 
 
+def _question(section: str, *, has_question: bool) -> str:
+    other = ", word the question anew" if has_question else ""
+    if section:
+        return (
+            f"Try the section {section!r} again{other}, or leave it out and say so in the report?"
+        )
+    return f"Try again{other}, or end the run?"
+
+
+async def _tried(deps: Deps, step: str, section: str) -> tuple[str, ...]:
+    """Each try of the step, as the audit log has it."""
+    tries = [
+        f"{entry.at:%H:%M:%S} UTC: {entry.fields['code']}"
+        for entry in await deps.audit.entries(deps.run_id)
+        if entry.event == "step.tried"
+        and (entry.fields["step"], entry.fields["section"]) == (step, section)
+    ]
+    return (f"tried {len(tries)} times ({', '.join(tries[-5:])})",) if tries else ()
+
+
 def _kind(error: BaseException) -> PendingKind:
+    if isinstance(error, BudgetSpent):
+        return "held"
     if isinstance(error, QueryRefused):
         return "refused_query"
     return "failed_check" if isinstance(error, ChecksFailed) else "retries_exhausted"

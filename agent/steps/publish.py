@@ -1,41 +1,42 @@
-"""The only step with an effect outside the stores: the decided report's files."""
+"""The only steps with an effect outside the stores: the decided report's files."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from langgraph.runtime import Runtime
 
 from agent.deps import Deps
-from agent.files import write_files
+from agent.files import Press
 from agent.request import Request
 from agent.state import RunState
 from agent.steps.traced import tell
 from reports.document import Attestation, ReportContent
+from services.store import Effect
 
 
 async def publish(state: RunState, runtime: Runtime[Deps]) -> RunState:
-    """The APPROVED files and their receipt. A second try finds the receipt and does nothing."""
+    """The APPROVED files and their receipt; written once, however often this is tried."""
     deps = runtime.context
-    record = await deps.runs.get(deps.run_id)
-    if record.receipt is not None and record.receipt["digest"] == state["report_digest"]:
-        return RunState(receipt=record.receipt)
-    receipt = await _write_decided(state, deps, "approved")
-    await deps.runs.update(deps.run_id, at=deps.clock(), receipt=receipt)
+    effect = await _decided(state, deps, "approved")
+    assert effect.receipt is not None
+    await deps.runs.update(deps.run_id, at=deps.clock(), receipt=effect.receipt)
     await deps.audit.append(
-        deps.run_id, "report.published", {"digest": receipt["digest"]}, at=deps.clock()
+        deps.run_id, "report.published", {"digest": effect.content}, at=deps.clock()
     )
-    tell(runtime, f"{len(receipt['files'])} files, approved by {receipt['by']}")
-    return RunState(receipt=receipt)
+    tell(runtime, f"{len(effect.receipt['files'])} files, approved by {effect.receipt['by']}")
+    return RunState(receipt=effect.receipt)
 
 
 async def mark_rejected(state: RunState, runtime: Runtime[Deps]) -> RunState:
     """The draft's files, marked REJECTED with the reason."""
-    await _write_decided(state, runtime.context, "rejected")
+    await _decided(state, runtime.context, "rejected")
     return RunState()
 
 
-async def _write_decided(state: RunState, deps: Deps, decision: str) -> dict[str, Any]:
+async def _decided(
+    state: RunState, deps: Deps, decision: Literal["approved", "rejected"]
+) -> Effect:
     answer = state["decision"] or {}
     content = await deps.blobs.get_document(state["report"], ReportContent)
     attestation = Attestation.model_validate(
@@ -48,8 +49,23 @@ async def _write_decided(state: RunState, deps: Deps, decision: str) -> dict[str
         }
     )
     request = Request.model_validate(state["request"])
-    files = await write_files(deps, request, content, attestation.digest, attestation)
+
+    async def write(key: str) -> dict[str, Any]:
+        return await published(deps.press, request, content, attestation, key)
+
+    step = "publish" if decision == "approved" else "reject"
+    return await deps.effects.once(
+        deps.run_id, step, attestation.digest, write, clock=deps.clock, fence=deps.fence
+    )
+
+
+async def published(
+    press: Press, request: Request, content: ReportContent, attestation: Attestation, key: str
+) -> dict[str, Any]:
+    """Write the files of a decided report; the receipt that the ledger keeps."""
+    files = await press.write(request, content, attestation.digest, attestation)
     return {
+        "key": key,
         "digest": attestation.digest,
         "by": attestation.by,
         "at": attestation.at.isoformat(),

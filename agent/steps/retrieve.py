@@ -20,6 +20,7 @@ async def retrieve(state: SectionState, runtime: Runtime[Deps]) -> SectionState:
     evidence: dict[str, str] = {}
     rows = 0
     for alias, query in section.queries.items():
+        runtime.heartbeat()
         found, table = await asyncio.to_thread(deps.retriever.retrieve, query, as_of=plan.as_of)
         await deps.evidence.put(found, table)
         await deps.audit.append(
@@ -30,5 +31,6 @@ async def retrieve(state: SectionState, runtime: Runtime[Deps]) -> SectionState:
         )
         evidence[alias] = found.id
         rows += found.row_count
+    await deps.spending.add(deps.run_id, rows=rows)
     tell(runtime, f"{len(evidence)} queries, {rows:,} rows")
     return SectionState(evidence=evidence, problems=[], pending=None)

@@ -45,6 +45,9 @@ def traced(name: str, step: Step) -> Step:
             runtime.stream_writer(
                 {**event, "event": "failed", "code": code, "elapsed": time.monotonic() - began}
             )
+            deps = runtime.context
+            tried = {**event, "code": code}
+            await deps.audit.append(deps.run_id, "step.tried", tried, at=deps.clock())
             raise
         elapsed = time.monotonic() - began
         runtime.stream_writer({**event, "event": "finished", "elapsed": elapsed})

@@ -48,6 +48,7 @@ async def verify_section(state: SectionState, runtime: Runtime[Deps]) -> Section
         analysis=state["analysis"],
         outcomes=await deps.blobs.put_document(verification),
         evidence=sorted(exhibits),
+        queries=state["evidence"],
         skipped="",
         authorship=state.get("authorship", []),
     )

@@ -6,7 +6,7 @@ import asyncio
 import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ def make_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_runner(settings) as runner:
+        # Whoever posts waits for the answer: a store that is away is told at once.
+        async with open_runner(settings, patience=timedelta(seconds=2)) as runner:
             app.state.runner = runner
             yield
 
@@ -68,9 +69,7 @@ def make_app(settings: Settings) -> FastAPI:
             as_of=body.as_of,
             formats=body.formats,
         )
-        record = await runner.accept(
-            name, accepted.request, snapshot=accepted.snapshot, title=accepted.title
-        )
+        record = await runner.accept(name, accepted, left=True)
         response.headers["Location"] = f"/v1/runs/{name}"
         return record.model_dump(mode="json")
 

@@ -220,7 +220,7 @@ class JsonMethod(Frozen):
 class JsonAttestation(Frozen):
     """A person's decision on the report of that digest."""
 
-    decision: Literal["approved", "rejected"]
+    decision: Literal["approved", "rejected", "withdrawn"]
     by: str
     at: AwareDatetime
     digest: str

@@ -22,6 +22,7 @@ class Models:
         known = [endpoint for endpoint in endpoints if endpoint is not None]
         servers = {endpoint.url: Server(endpoint.url) for endpoint in known}
         self._clients = {e.role: ModelClient(e, servers[e.url]) for e in known}
+        self._taken = 0
 
     @property
     def any_set(self) -> bool:
@@ -36,6 +37,12 @@ class Models:
     def usage(self) -> Mapping[ModelRole, Usage]:
         """What each role has asked and been answered so far."""
         return {role: client.usage for role, client in self._clients.items()}
+
+    def take_tokens(self) -> int:
+        """Tokens that all roles have used since this was last asked."""
+        total = sum(u.input_tokens + u.output_tokens for u in self.usage.values())
+        taken, self._taken = total - self._taken, total
+        return taken
 
     async def check(self, role: ModelRole) -> ModelCheck:
         """Ask the model of *role* a small question; a role without a server has nothing to fail."""

@@ -17,6 +17,7 @@ ItemKind: TypeAlias = Literal[
     "failed_check",
     "retries_exhausted",
     "breach",
+    "held",
     "publication",
 ]
 ItemStatus: TypeAlias = Literal["open", "decided", "superseded"]

@@ -9,6 +9,7 @@ from typing import Final
 from redis.asyncio import Redis
 
 from services.errors import DecisionRefused, NotFound
+from services.failpoints import failpoint
 from services.store import redis_errors
 
 from ._items import Approve, Decision, ItemStatus, ReviewItem
@@ -45,6 +46,7 @@ class ReviewQueue:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
+    @failpoint("review.open")
     async def open_item(self, item: ReviewItem) -> ReviewItem:
         """The stored item: *item* itself, or the one that already stands for the same wait."""
         script = self._redis.register_script(_CREATE)
@@ -99,6 +101,7 @@ class ReviewQueue:
             "There is no review item or run of that id.", hint="See `assay review list`."
         )
 
+    @failpoint("review.decide")
     async def decide(
         self,
         item_id: str,
@@ -128,6 +131,7 @@ class ReviewQueue:
 
         return await self._change(item_id, decided)
 
+    @failpoint("review.supersede")
     async def supersede(self, run_id: str, *, still_waiting: Collection[str] = ()) -> None:
         """Close the open items of a run whose waits are gone: all but those *still_waiting*."""
         for item in await self.of_run(run_id):

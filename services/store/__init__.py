@@ -11,8 +11,17 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:run:ID`                 | string | `RunRecord`                                        |
 | `assay:runs:time`              | zset   | run ids by time of creation, in microseconds       |
 | `assay:runs:name`              | zset   | run ids in lexical order, for prefixes             |
-| `assay:lease:RUN`              | string | who drives a run; expires                          |
-| `assay:fence:RUN`              | string | how many have driven it                            |
+| `assay:runs:left`              | set    | unfinished runs that are left to workers           |
+| `assay:lease:{RUN}`            | string | who drives a run; expires                          |
+| `assay:fence:{RUN}`            | string | how many have driven it                            |
+| `assay:wish:{RUN}`             | string | what its driver is asked: to cancel, or to let go  |
+| `assay:effects:{RUN}`          | hash   | effect key: `Effect`, what it did outside          |
+| `assay:spent:{RUN}`            | hash   | time, tokens and rows that it has used             |
+| `assay:{queue}:...`            |        | runs that wait for a worker:                       |
+| - `runs:LANE`                  | list   | those of one priority and tenant, in order         |
+| - `lanes`, `served`            | zset, hash | lanes in turn, and when each was last served   |
+| - `lane`, `later`, `taken`     | hash, zset, zset | each run's lane, put off ones, taken ones |
+| - `deaths`, `again`            | hash, set | workers that a run ended; runs to queue again   |
 | `assay:checkpoint:{RUN}:...`   |        | LangGraph's state of a run:                        |
 | - `index`                      | zset   | its checkpoints and pending writes, by name        |
 | - `records`                    | hash   | all of them but the values                         |
@@ -31,24 +40,41 @@ from redis.asyncio import Redis
 
 from ._blobs import BlobStore, EvidenceStore
 from ._connection import connect, redis_errors
+from ._effects import Effect, EffectLedger, EffectState, effect_key
 from ._embedded import DEFAULT_IDLE, EmbeddedServer, ServerStatus
-from ._leases import Lease
+from ._leases import TTL as LEASE_TTL
+from ._leases import Lease, fence_key
+from ._queue import Priority, QueueState, RunQueue, Taken
 from ._runs import Failure, RunRecord, RunRegistry, RunStatus
+from ._spending import Budget, Spending, Spent
 from ._values import UtcTime
 
 __all__ = [
     "DEFAULT_IDLE",
+    "LEASE_TTL",
     "BlobStore",
+    "Budget",
+    "Effect",
+    "EffectLedger",
+    "EffectState",
     "EmbeddedServer",
     "EvidenceStore",
     "Failure",
     "Lease",
+    "Priority",
+    "QueueState",
     "Redis",
+    "RunQueue",
     "RunRecord",
     "RunRegistry",
     "RunStatus",
     "ServerStatus",
+    "Spending",
+    "Spent",
+    "Taken",
     "UtcTime",
     "connect",
+    "effect_key",
+    "fence_key",
     "redis_errors",
 ]

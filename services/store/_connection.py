@@ -66,22 +66,30 @@ _MEANINGS: Final[dict[type[Exception], tuple[str, str]]] = {
 }
 
 _ANSWER_SECONDS: Final = 15.0
+_LONGEST_PAUSE: Final = 1.0
 _UNWRITABLE: Final = ("MISCONF", "NOREPLICAS")
 
 
-def connect(redis_url: str | None, home: Path, *, idle: timedelta = DEFAULT_IDLE) -> Redis:
+def connect(
+    redis_url: str | None,
+    home: Path,
+    *,
+    idle: timedelta = DEFAULT_IDLE,
+    patience: timedelta = timedelta(seconds=2),
+) -> Redis:
     """
     A client of the server at *redis_url*, or of the home's embedded server when that is None.
 
     Nothing is sent yet. The embedded server is started by whatever connection first finds it
-    absent, so a killed or idle-stopped server comes back by itself. Short outages are ridden
-    out; what takes longer, or a server that is silent, ends as `StoreUnavailable` under
+    absent, so a killed or idle-stopped server comes back by itself. Outages up to about *patience*
+    are ridden out; what takes longer, or a server that is silent, ends as `StoreUnavailable` under
     `redis_errors`. A command may be sent twice: ours are made so that this does no harm.
     """
     policy: dict[str, Any] = {
         "retry": Retry(
-            ExponentialWithJitterBackoff(base=0.05, cap=1.0),
-            retries=5,
+            ExponentialWithJitterBackoff(base=0.05, cap=_LONGEST_PAUSE),
+            # The pauses are about half the cap on average, once they have grown to it.
+            retries=4 + int(patience.total_seconds() / (_LONGEST_PAUSE / 2)),
             supported_errors=(foreign.ConnectionError, ConnectionError, FileNotFoundError),  # type: ignore[arg-type]  # a refused connection arrives as Python's own
         ),
         "socket_connect_timeout": 5.0,

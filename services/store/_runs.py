@@ -12,18 +12,21 @@ from redis.asyncio import Redis
 
 from services.errors import InputConflict, NotFound
 from services.evidence import Frozen
+from services.failpoints import failpoint
 
 from ._connection import redis_errors
-from ._leases import Lease, hold, lease_key
+from ._leases import Lease, Wish, grant, hold, lease_key, wish
+from ._queue import Priority
 from ._values import UtcTime, as_bytes, swap
 
 RunStatus: TypeAlias = Literal[
-    "queued", "running", "waiting", "done", "failed", "cancelled", "rejected"
+    "queued", "running", "waiting", "done", "failed", "cancelled", "rejected", "withdrawn"
 ]
 
 _RUN: Final = "assay:run:"
 _BY_TIME: Final = "assay:runs:time"
 _BY_NAME: Final = "assay:runs:name"
+_LEFT: Final = "assay:runs:left"
 _PAGE: Final = 200
 
 _CREATE: Final = """
@@ -32,6 +35,7 @@ if known then return known end
 redis.call('SET', KEYS[1], ARGV[1])
 redis.call('ZADD', KEYS[2], ARGV[2], ARGV[3])
 redis.call('ZADD', KEYS[3], 0, ARGV[3])
+if ARGV[4] == '1' then redis.call('SADD', KEYS[4], ARGV[3]) end
 return ARGV[1]
 """
 
@@ -58,6 +62,11 @@ class RunRecord(Frozen):
     created_at: UtcTime
     updated_at: UtcTime
     output_dir: str = ""
+    left: bool = False
+    """Whether it is left to workers; whoever started another one drives it."""
+    tenant: str = ""
+    priority: Priority = "normal"
+    forked_from: str = ""
     report_digest: str | None = None
     failure: Failure | None = None
     receipt: dict[str, Any] | None = None
@@ -70,6 +79,7 @@ class RunRegistry:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
+    @failpoint("runs.create")
     async def create(self, record: RunRecord) -> RunRecord:
         """
         The stored record: *record* itself, or the one its id already had.
@@ -81,8 +91,8 @@ class RunRegistry:
         with redis_errors():
             stored = RunRecord.model_validate_json(
                 await script(
-                    keys=[_RUN + record.id, _BY_TIME, _BY_NAME],
-                    args=[record.model_dump_json(), score, record.id],
+                    keys=[_RUN + record.id, _BY_TIME, _BY_NAME, _LEFT],
+                    args=[record.model_dump_json(), score, record.id, int(record.left)],
                 )
             )
         if stored.request != record.model_dump(mode="json")["request"]:
@@ -92,6 +102,7 @@ class RunRegistry:
             )
         return stored
 
+    @failpoint("runs.update")
     async def update(
         self,
         run_id: str,
@@ -151,6 +162,26 @@ class RunRegistry:
     ) -> AbstractAsyncContextManager[Lease]:
         """Drive a run alone; `RunBusy` when another still drives it after *wait*."""
         return hold(self._redis, run_id, wait=wait)
+
+    async def left(self) -> tuple[RunRecord, ...]:
+        """The runs that are left to workers and that nobody has put aside as finished."""
+        with redis_errors():
+            ids = sorted(_text(run_id) for run_id in await self._redis.smembers(_LEFT))
+            contents = await self._redis.mget([_RUN + run_id for run_id in ids]) if ids else []
+        return tuple(RunRecord.model_validate_json(content) for content in contents if content)
+
+    async def put_aside(self, run_id: str) -> None:
+        """Have `left` name a finished run no more."""
+        with redis_errors():
+            await self._redis.srem(_LEFT, run_id)
+
+    async def wish(self, run_id: str, what: Wish) -> None:
+        """Ask whoever drives a run to end it or to let go of it; heard within a second."""
+        await wish(self._redis, run_id, what)
+
+    async def grant(self, run_id: str) -> None:
+        """Forget what was asked of a run's driver."""
+        await grant(self._redis, run_id)
 
     async def driven(self, run_ids: Collection[str]) -> frozenset[str]:
         """Those of *run_ids* that some process drives right now."""

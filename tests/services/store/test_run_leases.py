@@ -28,7 +28,7 @@ async def test_a_run_has_one_driver(redis: Redis) -> None:
 
     async with registry.lease("r-1") as lease:
         lease.check()
-    assert not await redis.exists("assay:lease:r-1")
+    assert not await redis.exists("assay:lease:{r-1}")
 
 
 async def test_of_many_at_once_one_drives(redis: Redis) -> None:
@@ -61,7 +61,7 @@ async def test_a_lease_is_renewed_while_it_is_held(redis: Redis) -> None:
         await asyncio.sleep(1.0)
 
         assert not lease.lost.is_set()
-        assert await redis.exists("assay:lease:r-1")
+        assert await redis.exists("assay:lease:{r-1}")
 
 
 async def test_a_dead_drivers_lease_expires(redis: Redis) -> None:
@@ -76,7 +76,7 @@ async def test_a_dead_drivers_lease_expires(redis: Redis) -> None:
 async def test_a_driver_that_lost_its_lease_knows(redis: Redis) -> None:
     """When another took over, the late holder is told and leaves the other's lease alone."""
     async with hold(redis, "r-1", ttl=SHORT) as lease:
-        await redis.delete("assay:lease:r-1")
+        await redis.delete("assay:lease:{r-1}")
         other = Lease(redis, "r-1", timedelta(seconds=5))
         assert "" == await other.acquire()
         async with asyncio.timeout(2):
@@ -84,17 +84,17 @@ async def test_a_driver_that_lost_its_lease_knows(redis: Redis) -> None:
         with pytest.raises(RunBusy, match="lost its hold"):
             lease.check()
 
-    assert await redis.exists("assay:lease:r-1")
+    assert await redis.exists("assay:lease:{r-1}")
 
 
 async def test_an_expired_lease_that_nobody_took_is_still_held(redis: Redis) -> None:
     """A process that was suspended goes on when nobody drove the run meanwhile."""
     async with hold(redis, "r-1", ttl=SHORT) as lease:
-        await redis.delete("assay:lease:r-1")
+        await redis.delete("assay:lease:{r-1}")
         await asyncio.sleep(0.3)
 
         assert not lease.lost.is_set()
-        assert await redis.exists("assay:lease:r-1")
+        assert await redis.exists("assay:lease:{r-1}")
 
 
 async def test_a_repeated_acquisition_is_the_same_one(redis: Redis) -> None:
@@ -113,4 +113,4 @@ async def test_an_error_of_the_driver_frees_the_run(redis: Redis) -> None:
         async with hold(redis, "r-1"):
             raise ZeroDivisionError
 
-    assert not await redis.exists("assay:lease:r-1")
+    assert not await redis.exists("assay:lease:{r-1}")

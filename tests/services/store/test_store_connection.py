@@ -116,11 +116,11 @@ async def test_a_silent_server_is_unavailable(home: Path, monkeypatch: pytest.Mo
 
 async def test_why_the_embedded_server_is_absent_is_told(home: Path) -> None:
     """A client whose server cannot start raises the supervisor's own reason."""
-    home.write_text("in the way")  # noqa: ASYNC240
+    home.write_text("in the way")
     async with connect(None, home) as client:
         with pytest.raises(StoreUnavailable, match="cannot be used"), redis_errors():
             await client.ping()
-    home.unlink()  # noqa: ASYNC240
+    home.unlink()
 
 
 async def test_a_wrong_password_is_named(home: Path) -> None:

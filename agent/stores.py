@@ -1,0 +1,84 @@
+"""Everything that outlives a process, opened together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.audit import AuditLog
+from services.review import Decision, ReviewItem, ReviewQueue
+from services.settings import Settings
+from services.store import (
+    BlobStore,
+    EffectLedger,
+    EvidenceStore,
+    Redis,
+    RunQueue,
+    RunRegistry,
+    Spending,
+    connect,
+    redis_errors,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The stores of one server, which share its connections."""
+
+    redis: Redis
+    runs: RunRegistry
+    queue: RunQueue
+    reviews: ReviewQueue
+    audit: AuditLog
+    evidence: EvidenceStore
+    blobs: BlobStore
+    effects: EffectLedger
+    spending: Spending
+
+    async def ping(self) -> str:
+        """The server's name and version; raises `StoreUnavailable` when it does not answer."""
+        with redis_errors():
+            info = await self.redis.info("server")
+        name = info.get("server_name", "redis")
+        return f"{name} {info.get(f'{name}_version', info['redis_version'])}"
+
+    async def decide(
+        self, ref: str, decision: Decision, *, by: str, at: datetime, digest: str | None = None
+    ) -> ReviewItem:
+        """Record a person's decision on an item, named by its id or by its run's."""
+        item = await self.reviews.find(ref)
+        decided = await self.reviews.decide(
+            item.id, decision, by=by, at=at, report_digest=digest or item.report_digest
+        )
+        fields = {"item": item.id, "kind": item.kind, "decision": decision.kind, "by": by}
+        await self.audit.append(item.run_id, "review.decided", fields, at=at)
+        return decided
+
+
+@asynccontextmanager
+async def open_stores(
+    settings: Settings, *, patience: timedelta | None = None
+) -> AsyncIterator[Stores]:
+    """
+    The stores of the configured server, or of the embedded one, which this starts.
+
+    *patience* is how long an outage of the server is ridden out before `StoreUnavailable`.
+    """
+    options = {} if patience is None else {"patience": patience}
+    redis = connect(settings.redis_url, settings.home, idle=settings.store_idle, **options)
+    try:
+        yield Stores(
+            redis=redis,
+            runs=RunRegistry(redis),
+            queue=RunQueue(redis),
+            reviews=ReviewQueue(redis),
+            audit=AuditLog(redis),
+            evidence=EvidenceStore(redis),
+            blobs=BlobStore(redis),
+            effects=EffectLedger(redis),
+            spending=Spending(redis),
+        )
+    finally:
+        await redis.aclose()

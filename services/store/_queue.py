@@ -1,0 +1,230 @@
+"""Runs that wait for a worker: by priority, tenants in turn, and none lost with the worker that took it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from redis.asyncio import Redis
+
+from services.errors import QueueFull
+from services.failpoints import failpoint
+
+from ._connection import redis_errors
+from ._values import as_bytes
+
+Priority: TypeAlias = Literal["high", "normal", "low"]
+_RANKS: Final[dict[Priority, int]] = {"high": 0, "normal": 1, "low": 2}
+
+_PREFIX: Final = "assay:{queue}:"
+_KEYS: Final = [
+    _PREFIX + name for name in ("lanes", "served", "lane", "later", "taken", "deaths", "again")
+]
+"""
+All keys of the queue but the lanes themselves; scripts know them by place:
+1 lanes in the order they are next served, 2 when each was last served, 3 each waiting or taken run's
+lane, 4 runs that are put off until a time, 5 taken runs by time, 6 how often a run's worker died,
+7 taken runs that are to be queued once more.
+"""
+
+# What the scripts share. A lane is `RANK:TENANT`; among lanes of a rank the one served longest ago
+# comes first, so that a tenant with a thousand runs and one with one run take turns.
+_COMMON: Final = """
+local moment = redis.call('TIME')
+local now = moment[1] * 1000 + math.floor(moment[2] / 1000)
+local function list(lane) return ARGV[1] .. 'runs:' .. lane end
+local function rank(lane)
+  local served = tonumber(redis.call('HGET', KEYS[2], lane) or 0)
+  redis.call('ZADD', KEYS[1], tonumber(string.sub(lane, 1, 1)) * 1e13 + served, lane)
+end
+local function push(run, side)
+  local lane = redis.call('HGET', KEYS[3], run)
+  redis.call(side, list(lane), run)
+  rank(lane)
+end
+local function waiting()
+  local count = redis.call('ZCARD', KEYS[4])
+  for _, lane in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+    count = count + redis.call('LLEN', list(lane))
+  end
+  return count
+end
+"""
+
+_PUT: Final = (
+    _COMMON
+    + """
+local run, lane, delay = ARGV[2], ARGV[3], tonumber(ARGV[4])
+if redis.call('ZSCORE', KEYS[5], run) then
+  redis.call('SADD', KEYS[7], run)
+  return 1
+end
+if redis.call('HEXISTS', KEYS[3], run) == 1 then return 1 end
+redis.call('HSET', KEYS[3], run, lane)
+if delay > 0 then redis.call('ZADD', KEYS[4], now + delay, run) else push(run, 'RPUSH') end
+return 1
+"""
+)
+
+_TAKE: Final = (
+    _COMMON
+    + """
+for _, run in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now)) do
+  redis.call('ZREM', KEYS[4], run)
+  push(run, 'RPUSH')
+end
+local lane = redis.call('ZRANGE', KEYS[1], 0, 0)[1]
+if not lane then return false end
+local run = redis.call('LPOP', list(lane))
+redis.call('HSET', KEYS[2], lane, now)
+if redis.call('EXISTS', list(lane)) == 1 then rank(lane) else redis.call('ZREM', KEYS[1], lane) end
+redis.call('ZADD', KEYS[5], now, run)
+return {run, tonumber(redis.call('HGET', KEYS[6], run) or 0)}
+"""
+)
+
+_GIVE_BACK: Final = (
+    _COMMON
+    + """
+local run, delay, died = ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1'
+if redis.call('ZREM', KEYS[5], run) == 0 then return 0 end
+redis.call('SREM', KEYS[7], run)
+if died then redis.call('HINCRBY', KEYS[6], run, 1) end
+if delay > 0 then redis.call('ZADD', KEYS[4], now + delay, run) else push(run, 'LPUSH') end
+return 1
+"""
+)
+
+_FINISH: Final = (
+    _COMMON
+    + """
+local run = ARGV[2]
+if redis.call('ZREM', KEYS[5], run) == 0 then return 0 end
+if ARGV[3] == '1' then redis.call('HDEL', KEYS[6], run) end
+if redis.call('SREM', KEYS[7], run) == 1 then push(run, 'RPUSH')
+else redis.call('HDEL', KEYS[3], run) end
+return 1
+"""
+)
+
+_REMOVE: Final = (
+    _COMMON
+    + """
+local run = ARGV[2]
+local lane = redis.call('HGET', KEYS[3], run)
+redis.call('SREM', KEYS[7], run)
+if not lane or redis.call('ZSCORE', KEYS[5], run) then return 0 end
+redis.call('ZREM', KEYS[4], run)
+redis.call('LREM', list(lane), 0, run)
+if redis.call('EXISTS', list(lane)) == 0 then redis.call('ZREM', KEYS[1], lane) end
+redis.call('HDEL', KEYS[3], run)
+redis.call('HDEL', KEYS[6], run)
+return 1
+"""
+)
+
+_COUNT: Final = _COMMON + "return {waiting(), redis.call('ZCARD', KEYS[5]), now}"
+
+
+class Taken(NamedTuple):
+    """A run that a worker has taken, and how many workers died of it before."""
+
+    run_id: str
+    deaths: int
+
+
+class QueueState(NamedTuple):
+    """How many runs wait for a worker, and how many are with one."""
+
+    waiting: int
+    taken: int
+
+
+class RunQueue:
+    """
+    Run ids, each at most once, in lanes by priority and tenant.
+
+    A higher priority goes first; among the tenants of one priority the one served longest ago does.
+    A taken run stays known until it is finished or given back, so that of a worker that died it can
+    be told. Every operation is one script; repeating one after a lost answer does no harm.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    @failpoint("queue.put")
+    async def put(
+        self,
+        run_id: str,
+        *,
+        tenant: str = "",
+        priority: Priority = "normal",
+        delay: timedelta = timedelta(),
+    ) -> None:
+        """Queue a run; one that waits already stays where it is, one that is taken comes once more."""
+        await self._run(_PUT, run_id, f"{_RANKS[priority]}:{tenant}", _milliseconds(delay))
+
+    async def check_room(self, limit: int) -> None:
+        """Raise `QueueFull` when *limit* runs wait."""
+        if (await self.state()).waiting >= limit:
+            raise QueueFull(
+                f"{limit} runs wait for a worker; no more are accepted until some are done.",
+                hint="Try again later, or start more workers (`assay worker`).",
+            )
+
+    @failpoint("queue.take")
+    async def take(self) -> Taken | None:
+        """The next run, which now belongs to the caller; None when none waits."""
+        taken = await self._run(_TAKE)
+        return None if taken is None else Taken(taken[0].decode(), int(taken[1]))
+
+    @failpoint("queue.finish")
+    async def finish(self, run_id: str, *, forgive: bool = True) -> None:
+        """
+        Let go of a taken run: it is done, or waits for a person. One put meanwhile is queued again.
+
+        Its workers' deaths are forgotten, unless not to be forgiven.
+        """
+        await self._run(_FINISH, run_id, int(forgive))
+
+    @failpoint("queue.remove")
+    async def remove(self, run_id: str) -> None:
+        """Have no worker take a run that waits for one."""
+        await self._run(_REMOVE, run_id)
+
+    @failpoint("queue.give_back")
+    async def give_back(
+        self, run_id: str, *, delay: timedelta = timedelta(), died: bool = False
+    ) -> bool:
+        """
+        Let another have a taken run, now as the next of its lane, or after *delay*.
+
+        *died* counts a worker that it ended. False when it was not taken.
+        """
+        return bool(await self._run(_GIVE_BACK, run_id, _milliseconds(delay), int(died)))
+
+    async def taken(self, *, longer_than: timedelta = timedelta()) -> tuple[str, ...]:
+        """Runs that were taken at least that long ago, the oldest first."""
+        now = (await self._run(_COUNT))[2]
+        with redis_errors():
+            found = await self._redis.zrangebyscore(
+                _PREFIX + "taken", "-inf", int(now) - _milliseconds(longer_than)
+            )
+        return tuple(as_bytes(run).decode() for run in found)
+
+    async def holds(self, run_id: str) -> bool:
+        """Whether the run waits here or is with a worker."""
+        with redis_errors():
+            return bool(await self._redis.hexists(_PREFIX + "lane", run_id))
+
+    async def state(self) -> QueueState:
+        waiting, taken, _ = await self._run(_COUNT)
+        return QueueState(int(waiting), int(taken))
+
+    async def _run(self, script: str, *arguments: str | int) -> Any:
+        with redis_errors():
+            return await self._redis.register_script(script)(keys=_KEYS, args=[_PREFIX, *arguments])
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return int(duration.total_seconds() * 1000)
