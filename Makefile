@@ -1,4 +1,4 @@
-# Everything runs inside .venv; nothing else on the machine is touched.
+# Everything runs inside .venv; nothing else on the machine is touched, but by `make redis`.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 ifndef PYTHON
@@ -25,6 +25,16 @@ test: setup ## Set up and check everything: format, lint, types, import contract
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 --dist loadfile
 
+.PHONY: redis
+redis: ## Put Debian's Redis 7 on this machine, for the tests of the checkpointer (needs root and apt)
+	@if command -v redis-server >/dev/null 2>&1; then exit 0; fi; \
+	if [ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then \
+		echo "make redis needs root and apt; the tests on Redis 7 are skipped without it." >&2; exit 0; fi; \
+	apt-get update -qq >/dev/null; \
+	: "runlevel 1: no service is started" ; \
+	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server >/dev/null \
+		|| echo "redis-server could not be installed; the tests on Redis 7 are skipped." >&2
+
 .PHONY: setup
 setup: $(STAMP) ## Install the pinned dependencies into .venv
 
@@ -49,8 +59,9 @@ format: setup ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix .
 
 .PHONY: bench
-bench: setup ## Measure a report, step by step
+bench: setup ## Measure a report, step by step, and the checkpointer beside its peers
 	$(BIN)/python bench/report.py
+	$(BIN)/python bench/checkpoint.py
 
 .PHONY: fuzz
 fuzz: setup ## Throw 100,000 random statements at the guard, and ask DuckDB about each it accepts

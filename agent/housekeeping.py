@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 
 from agent.runner import FINISHED
 from agent.stores import Stores
+from services.checkpointer import make_checkpointer
 from services.errors import NotFound, OutputUnwritable, RunBusy
 from services.evidence import Frozen
 from services.settings import Settings
@@ -24,7 +25,6 @@ from services.store import (
     Restore,
     RunRecord,
     Summary,
-    make_checkpointer,
     remove_run,
 )
 from services.telemetry import trace_file

@@ -19,12 +19,13 @@ from agent.rewind import Place, Rewound, branch, rewind
 from agent.stores import Stores
 from agent.withdrawal import withdraw
 from services.audit import AuditEntry, content_digest, events
-from services.errors import BudgetSpent, InputConflict, Invalid, SnapshotGone
+from services.checkpointer import Fence, make_checkpointer
+from services.errors import BudgetSpent, InputConflict, Invalid, NotFound, SnapshotGone
 from services.model import Models
 from services.retrieval import Retriever
 from services.review import Decision, ReviewItem
 from services.settings import Settings
-from services.store import Budget, Journal, Lease, Priority, RunRecord, make_checkpointer
+from services.store import Budget, Journal, Lease, Priority, RunRecord, fence_key
 
 FINISHED: Final = frozenset({"done", "rejected", "cancelled", "withdrawn"})
 _DEAD_DRIVER: Final = timedelta(seconds=6)
@@ -121,7 +122,7 @@ class Runner:
             record = await self.stores.runs.get(run_id)
             if record.status in FINISHED:
                 return record
-            if (held := await self._held(record)) is not None:
+            if (held := await self._held(record, lease)) is not None:
                 return held
             record = await self.stores.runs.get(run_id)
             return await self._drive(record, lease, watch, retry=retry, stop=stop)
@@ -308,11 +309,13 @@ class Runner:
     @property
     def graph(self) -> Graph:
         """The graph for reading: what it writes is checked by no fence."""
-        return build_graph(make_checkpointer(self.stores.redis))
+        return build_graph(make_checkpointer(self.stores.redis, key=self.settings.store_key))
 
     def _graph(self, lease: Lease) -> Graph:
-        del lease
-        return build_graph(make_checkpointer(self.stores.redis))
+        fence = Fence(key=fence_key(lease.run_id), token=lease.fence)
+        return build_graph(
+            make_checkpointer(self.stores.redis, fence=fence, key=self.settings.store_key)
+        )
 
     @asynccontextmanager
     async def _hold(self, run_id: str, *, wait: timedelta) -> AsyncIterator[Lease]:
@@ -329,7 +332,7 @@ class Runner:
         finally:
             await self.stores.runs.grant(run_id)
 
-    async def _held(self, record: RunRecord) -> RunRecord | None:
+    async def _held(self, record: RunRecord, lease: Lease) -> RunRecord | None:
         """The run as it waits for a person before its next step; None when nothing is in the way."""
         hold: Hold | None = None
         if record.graph_version != GRAPH_VERSION:
@@ -343,27 +346,19 @@ class Runner:
             return await self.stores.runs.update(record.id, at=now(), status="waiting")
         if item.decision.kind != "approve":
             return await self._cancelled(record.id)
-        await self._overcome(record, hold)
+        await self._overcome(record, hold, self._graph(lease))
         return None
 
-    async def _overcome(self, record: RunRecord, hold: Hold) -> None:
+    async def _overcome(self, record: RunRecord, hold: Hold, graph: Graph) -> None:
         """Do what a person approved: go on under this version, or from the start on other data."""
         changes: dict[str, Any] = {"graph_version": GRAPH_VERSION}
         if hold.starts_over:
             retriever = await asyncio.to_thread(self.open_retriever, self.settings, None)
             changes["snapshot"] = retriever.warehouse.snapshot.id
             retriever.close()
-            async for first in self._starts(record.id):
-                await self.graph.aupdate_state(first, None, as_node="__copy__")
+            with suppress(NotFound):  # it has not begun
+                await rewind(graph, record.id, Place("clarify"), reason=hold.title)
         await self.stores.runs.update(record.id, at=now(), **changes)
-
-    async def _starts(self, run_id: str) -> AsyncIterator[Any]:
-        from agent.driving import thread_of
-
-        async for snapshot in self.graph.aget_state_history(thread_of(run_id)):
-            if "clarify" in snapshot.next:
-                yield snapshot.config
-                return
 
     async def _has_snapshot(self, record: RunRecord) -> bool:
         from services.warehouse import find_snapshot

@@ -16,9 +16,9 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -67,12 +67,16 @@ def reached(name: str) -> None:
             _stop(name, trap.action)
 
 
-def failpoint(name: str) -> Callable[[Callable[_P, Awaitable[_T]]], Callable[_P, Awaitable[_T]]]:
+def failpoint(
+    name: str,
+) -> Callable[[Callable[_P, Awaitable[_T]]], Callable[_P, Coroutine[Any, Any, _T]]]:
     """Decorates an operation with two places: `NAME:before` and `NAME:after`."""
     before, after = f"{name}:before", f"{name}:after"
     _names.update((before, after))
 
-    def decorated(operation: Callable[_P, Awaitable[_T]]) -> Callable[_P, Awaitable[_T]]:
+    def decorated(
+        operation: Callable[_P, Awaitable[_T]],
+    ) -> Callable[_P, Coroutine[Any, Any, _T]]:
         @functools.wraps(operation)
         async def run(*args: _P.args, **kwargs: _P.kwargs) -> _T:
             reached(before)

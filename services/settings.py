@@ -95,6 +95,10 @@ class Settings(BaseSettings):
         default=None,
         description="Redis 7+ or Valkey 8+ server (redis, rediss, unix or valkey scheme); unset: the embedded server.",
     )
+    store_key: SecretStr | None = Field(
+        default=None,
+        description="Key that states of runs are encrypted with at rest: 32 bytes in base64.",
+    )
     store_idle: Duration = Field(
         default=timedelta(minutes=30),
         description="How long the embedded server stays up with no client.",

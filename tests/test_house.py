@@ -11,6 +11,7 @@ import pytest
 PACKAGES = (
     "sql_guard",
     "services.audit",
+    "services.checkpointer",
     "services.measures",
     "services.model",
     "services.retrieval",

@@ -28,12 +28,10 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | - `lanes`, `served`            | zset, hash | lanes in turn, and when each was last served   |
 | - `lane`, `later`, `taken`     | hash, zset, zset | each run's lane, put off ones, taken ones |
 | - `deaths`, `again`            | hash, set | workers that a run ended; runs to queue again   |
-| `assay:checkpoint:{RUN}:...`   |        | LangGraph's state of a run, by namespace NS:       |
-| - `spaces`                     | set    | its namespaces                                     |
-| - `index:NS`                   | zset   | checkpoint ids, in the order they were made        |
-| - `heads:NS`                   | hash   | checkpoint id: all of it but the values            |
-| - `values:NS`                  | hash   | channel and version: the value, stored once        |
-| - `writes:NS:CHECKPOINT`       | hash   | task and number: a write that is not yet applied   |
+| `assay:checkpoint:{RUN}:...`   |        | LangGraph's state of a run:                        |
+| - `index`                      | zset   | its checkpoints and pending writes, by name        |
+| - `records`                    | hash   | all of them but the values                         |
+| - `values`                     | hash   | channel values, by digest                          |
 | `assay:review:item:ID`         | string | `ReviewItem`                                       |
 | `assay:review:time`            | zset   | item ids by time of creation, in microseconds      |
 | `assay:review:open`            | zset   | the same, of the open ones only                    |
@@ -42,7 +40,8 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 
 A content's name is its key without `assay:`, or `object:DIGEST` when it is a file.
 
-Some values are written by `services.review` and `services.audit`, which stand on this package.
+Some values are written by `services.checkpointer`, `services.review` and `services.audit`, which
+stand on this package.
 """
 
 from redis.asyncio import Redis
@@ -52,11 +51,10 @@ from ._blobs import BlobStore, EvidenceStore
 from ._connection import connect, redis_errors
 from ._effects import Effect, EffectLedger, EffectState, effect_key
 from ._embedded import DEFAULT_IDLE, EmbeddedServer, ServerStatus
-from ._factory import make_checkpointer
 from ._journal import Accepted, Journal
 from ._layout import LAYOUT, check_home, open_home, open_layout
 from ._leases import TTL as LEASE_TTL
-from ._leases import Lease
+from ._leases import Lease, fence_key
 from ._objects import ObjectStore
 from ._queue import Priority, QueueState, RunQueue, Taken
 from ._references import Freed, References
@@ -102,7 +100,7 @@ __all__ = [
     "check_home",
     "connect",
     "effect_key",
-    "make_checkpointer",
+    "fence_key",
     "open_home",
     "open_layout",
     "redis_errors",

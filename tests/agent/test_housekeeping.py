@@ -19,10 +19,11 @@ import pytest
 from agent.housekeeping import ERASED, Housekeeping
 from agent.stores import Stores, open_stores
 from services.audit import verify_all
+from services.checkpointer import make_checkpointer
 from services.errors import NotFound, RunBusy
 from services.review import Approve, ReviewItem
 from services.settings import Settings
-from services.store import EmbeddedServer, Journal, RunRecord, make_checkpointer
+from services.store import EmbeddedServer, Journal, RunRecord
 from tests.agent.homes import Home
 
 ROOT = Path(__file__).parents[2]

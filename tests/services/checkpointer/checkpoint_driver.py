@@ -1,7 +1,10 @@
 """
 A graph with parallel sections that wait, run as a process that a test may kill.
 
-Usage: checkpoint_driver.py URL THREAD start|resume; each step's effect is counted in the store.
+Usage: checkpoint_driver.py URL; then, on standard input, lines of a thread, an action (start, resume
+or answer) and perhaps where to die: a step, or a failpoint with its action. Each line is driven by
+a process of its own, forked from this one so that LangGraph is imported once; its status is
+answered. Each step's effect is counted in the store.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ from typing import Annotated, Any, TypedDict
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, Send, interrupt
 
-from services.store import connect, make_checkpointer
+from services.checkpointer import make_checkpointer
+from services.failpoints import set_traps
+from services.store import connect
 
 SECTIONS = ("market", "credit", "liquidity")
 
@@ -36,9 +41,9 @@ class Run(TypedDict, total=False):
     report: str
 
 
-def build(redis: Any, checkpointer: Any, *, kill_in: str = "") -> Any:
+def build(redis: Any, checkpointer: Any, *, thread: str = "r-1", kill_in: str = "") -> Any:
     async def count(step: str) -> None:
-        await redis.hincrby("assay:test:steps", step, 1)
+        await redis.hincrby(f"assay:test:steps:{thread}", step, 1)
         if step == kill_in:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -80,8 +85,9 @@ def build(redis: Any, checkpointer: Any, *, kill_in: str = "") -> Any:
 
 
 async def drive(url: str, thread: str, action: str, kill_in: str) -> None:
+    set_traps(kill_in if "=" in kill_in else "")
     async with connect(url, Path()) as redis:
-        graph = build(redis, make_checkpointer(redis), kill_in=kill_in)
+        graph = build(redis, make_checkpointer(redis), thread=thread, kill_in=kill_in)
         config = {"configurable": {"thread_id": thread}}
         work: Any = {"title": "Quarterly"} if action == "start" else None
         if action == "answer":
@@ -90,5 +96,16 @@ async def drive(url: str, thread: str, action: str, kill_in: str) -> None:
         await graph.ainvoke(work, config, durability="sync")
 
 
+def in_a_process(url: str, thread: str, action: str, kill_in: str) -> int:
+    """The status of a process that drives, negative when a signal ended it."""
+    child = os.fork()
+    if not child:
+        asyncio.run(drive(url, thread, action, kill_in))
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 if __name__ == "__main__":
-    asyncio.run(drive(*sys.argv[1:4], kill_in="".join(sys.argv[4:])))
+    for line in sys.stdin:
+        thread, action, *kill_in = line.split()
+        print(in_a_process(sys.argv[1], thread, action, "".join(kill_in)), flush=True)  # noqa: T201 (its answer)

@@ -10,20 +10,20 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypedDict
+from typing import Any, Self
 
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
-from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 from redis.asyncio import Redis
 
+from services.checkpointer import make_checkpointer
 from services.errors import StoreUnavailable
-from services.store import EmbeddedServer, connect, make_checkpointer
+from services.store import connect
+from tests.services.checkpointer.threads import THREAD, at, words_graph
 
 ROOT = Path(__file__).parents[3]
 DRIVER = Path(__file__).with_name("checkpoint_driver.py")
-THREAD: Any = {"configurable": {"thread_id": "r-1"}}
 REPORT = (
     "credit: rows of credit, yes to May credit be published?; "
     "liquidity: rows of liquidity, none needed; "
@@ -41,29 +41,38 @@ def driver() -> ModuleType:
     return module
 
 
+class Drives:
+    """Runs the driver, each time in a process of its own."""
+
+    def __init__(self, url: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, DRIVER, url],
+            cwd=ROOT,
+            env={"PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+        assert 0 == self._process.returncode
+
+    def __call__(self, action: str, kill: str = "", *, thread: str = "r-1") -> int:
+        """The status that the process ended with, negative when a signal ended it."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{thread} {action} {kill}\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+
 async def steps(redis: Redis) -> dict[str, int]:
-    counts = await redis.hgetall("assay:test:steps")
+    counts = await redis.hgetall("assay:test:steps:r-1")
     return {step.decode(): int(count) for step, count in counts.items()}
-
-
-def configuration(checkpoint_id: str = "", space: str = "", thread: str = "r-1") -> Any:
-    named = {"checkpoint_id": checkpoint_id} if checkpoint_id else {}
-    return {"configurable": {"thread_id": thread, "checkpoint_ns": space, **named}}
-
-
-class Words(TypedDict, total=False):
-    words: list[str]
-    constant: str
-
-
-def words_graph(redis: Redis) -> Any:
-    async def add(state: Words) -> Words:
-        return {"words": [*state["words"], "added"]}
-
-    graph = StateGraph(Words)
-    graph.add_sequence([("first", add), ("second", add)])
-    graph.add_edge(START, "first")
-    return graph.compile(checkpointer=make_checkpointer(redis))
 
 
 async def test_parallel_sections_wait_and_go_on(redis: Redis) -> None:
@@ -83,25 +92,20 @@ async def test_parallel_sections_wait_and_go_on(redis: Redis) -> None:
     assert {1} == set((await steps(redis)).values())
 
 
+@pytest.mark.parametrize("server_url", ["valkey"], indirect=True)
 @pytest.mark.parametrize("kill_in", ["retrieve:credit", "analyse:market"])
 async def test_a_killed_run_ends_in_the_same_report(
-    redis: Redis, valkey_home: Path, kill_in: str
+    redis: Redis, server_url: str, kill_in: str
 ) -> None:
     """kill -9 in a parallel section, then resume: the same report, and no earlier step again."""
-    url = EmbeddedServer(valkey_home).ensure()
-
-    def drive(action: str, kill: str = "") -> int:
-        command = [sys.executable, DRIVER, url, "r-1", action, kill]
-        environment = {"PYTHONPATH": str(ROOT)}
-        return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
-
-    if kill_in == "retrieve:credit":
-        assert -signal.SIGKILL == drive("start", kill_in)
-        assert 0 == drive("resume")
-    else:
-        assert 0 == drive("start")
-        assert -signal.SIGKILL == drive("answer", kill_in)
-    assert 0 == drive("answer")
+    with Drives(server_url) as drive:
+        if kill_in == "retrieve:credit":
+            assert -signal.SIGKILL == drive("start", kill_in)
+            assert 0 == drive("resume")
+        else:
+            assert 0 == drive("start")
+            assert -signal.SIGKILL == drive("answer", kill_in)
+        assert 0 == drive("answer")
     final = await driver().build(redis, make_checkpointer(redis)).aget_state(THREAD)
     repeated = {step for step, count in (await steps(redis)).items() if count > 1}
 
@@ -111,9 +115,35 @@ async def test_a_killed_run_ends_in_the_same_report(
     assert {kill_in.partition(":")[0]} == {step.partition(":")[0] for step in repeated}
 
 
+@pytest.mark.parametrize("server_url", ["valkey"], indirect=True)
+async def test_a_run_killed_at_the_checkpointer_ends_in_the_same_report(
+    redis: Redis, server_url: str
+) -> None:
+    """kill -9 right before or right after any kind of operation is stored, early and late."""
+    places = [
+        f"checkpoint.{operation}:{moment}=kill@{count}"
+        for operation, counts in {"put": (1, 3), "put_writes": (2,), "get": (1,)}.items()
+        for moment in ("before", "after")
+        for count in counts
+    ]
+    reports = []
+    with Drives(server_url) as drive:
+        for number, place in enumerate(places):
+            thread = f"r-{number}"
+            assert -signal.SIGKILL == drive("start", place, thread=thread)
+            graph = driver().build(redis, make_checkpointer(redis))
+            begun = await graph.aget_state(at(thread=thread))
+            # A crash before the first checkpoint starts from the stored input.
+            assert 0 == drive("resume" if begun.next else "start", thread=thread)
+            assert 0 == drive("answer", thread=thread)
+            reports.append((await graph.aget_state(at(thread=thread))).values["report"])
+
+    assert [REPORT] * len(places) == reports
+
+
 async def test_forks_of_one_checkpoint_do_not_touch_each_other(redis: Redis) -> None:
     """Two what-ifs from one past state keep their own values, and the past keeps its own."""
-    graph = words_graph(redis)
+    graph = words_graph(make_checkpointer(redis))
     await graph.ainvoke({"words": []}, THREAD, durability="sync")
     history = [state async for state in graph.aget_state_history(THREAD)]
     past = next(state for state in history if state.next == ("second",))
@@ -128,24 +158,22 @@ async def test_forks_of_one_checkpoint_do_not_touch_each_other(redis: Redis) -> 
     assert ["added"] == (await graph.aget_state(past.config)).values["words"]
 
 
-async def test_a_value_that_does_not_change_is_stored_once(redis: Redis) -> None:
-    """A large value carried through many steps takes its place once."""
-    graph = words_graph(redis)
-    await graph.ainvoke({"words": [], "constant": "x" * 100_000}, THREAD, durability="sync")
-    sizes = [
-        len(value)
-        for value in (await redis.hgetall("assay:checkpoint:{r-1}:values:")).values()
-        if len(value) > 50_000
-    ]
+async def test_a_value_is_stored_once_wherever_it_stands(redis: Redis) -> None:
+    """A large value carried through many steps, and through channels and writes, is there once."""
+    graph = words_graph(make_checkpointer(redis))
+    text = "".join(map(str, range(20_000)))
+    await graph.ainvoke({"words": [], "constant": text}, THREAD, durability="sync")
+    values = [len(value) for value in await redis.hvals("assay:checkpoint:{r-1}:values")]
 
-    # The graph's input is a channel of its own, and holds it a second time.
-    assert 2 == len(sizes)
+    # The graph's input is a channel of its own, a list of all that went in.
+    assert 2 == len([size for size in values if size > 10_000])
+    assert max(values) < len(text) / 2
 
 
 async def test_checkpoints_are_listed_newest_first(redis: Redis) -> None:
     """Listing goes back in time, before a checkpoint, by metadata, as far as the limit."""
     saver = make_checkpointer(redis)
-    graph = words_graph(redis)
+    graph = words_graph(make_checkpointer(redis))
     await graph.ainvoke({"words": []}, THREAD, durability="sync")
     found = [item async for item in saver.alist(THREAD)]
     ids = [item.checkpoint["id"] for item in found]
@@ -169,7 +197,7 @@ async def test_a_thread_is_deleted_whole_and_alone(redis: Redis) -> None:
     others = await redis.keys("assay:checkpoint:{r-10}:*")
     await saver.adelete_thread("r-1")
 
-    assert None is await saver.aget_tuple(configuration())
+    assert None is await saver.aget_tuple(at())
     assert set(others) == set(await redis.keys("assay:checkpoint:*"))
 
 
@@ -177,7 +205,7 @@ async def test_writes_are_kept_and_ordered_as_they_apply(redis: Redis) -> None:
     """A repeated result changes nothing, a repeated error replaces the first; order is by path."""
     saver = make_checkpointer(redis)
     checkpoint = empty_checkpoint()
-    config = await saver.aput(configuration(), checkpoint, {}, {})
+    config = await saver.aput(at(), checkpoint, {}, {})
     await saver.aput_writes(config, [("a", 1), ("b", None)], "task-2", "path-1")
     await saver.aput_writes(config, [("a", 2)], "task-1", "path-2")
     await saver.aput_writes(config, [("a", 9)], "task-2", "path-1")
@@ -207,13 +235,13 @@ async def test_plain_values_come_back_as_they_were(redis: Redis) -> None:
     values = {name.replace("\0", " "): value for name, value in values.items()}
     versions = {name: saver.get_next_version(None, None) for name in values}
     checkpoint = empty_checkpoint() | {"channel_values": values, "channel_versions": versions}
-    config = await saver.aput(configuration(space="s|a:b"), checkpoint, {"step": 1}, versions)
+    config = await saver.aput(at(space="s|a:b"), checkpoint, {"step": 1}, versions)
     found = await saver.aget_tuple(config)
 
     assert found is not None
     assert values == found.checkpoint["channel_values"]
     assert config == found.config
-    assert None is await saver.aget_tuple(configuration(space="s"))
+    assert None is await saver.aget_tuple(at(space="s"))
 
 
 class Forged:
@@ -232,13 +260,14 @@ async def test_a_forged_state_constructs_nothing(
     saver = make_checkpointer(redis)
     versions: Any = {"forged": saver.get_next_version(None, None)}
     checkpoint = empty_checkpoint() | {
-        "channel_values": {"forged": "x"},
+        "channel_values": {"forged": "x" * 100},
         "channel_versions": versions,
     }
-    config = await saver.aput(configuration(), checkpoint, {}, versions)
+    config = await saver.aput(at(), checkpoint, {}, versions)
     payload = ormsgpack.packb((__name__, "Forged", "boo"))
-    forged = b'["msgpack"]\0' + ormsgpack.packb(ormsgpack.Ext(0, payload))
-    await redis.hset("assay:checkpoint:{r-1}:values:", f"forged\0{versions['forged']}", forged)
+    forged = bytes([4]) + ormsgpack.packb(ormsgpack.Ext(0, payload))
+    (digest,) = await redis.hkeys("assay:checkpoint:{r-1}:values")
+    await redis.hset("assay:checkpoint:{r-1}:values", digest, forged)
     found = await saver.aget_tuple(config)
 
     assert found is not None

@@ -1,0 +1,3 @@
+if is_fenced() then return FENCED end
+redis.call('UNLINK', index, records, values)
+return ''
