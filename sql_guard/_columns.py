@@ -34,10 +34,12 @@ class Columns:
             if name in level.parameters:
                 return
             if self._known(name, level):
+                scope.reach(level)
                 self._report.needs_listed(passed)
                 return
             passed += level.relations
             if self._row(name, level, node):
+                scope.reach(level)
                 self._report.needs_listed(passed)
                 return
             if name in level.aliases or any(r.shape.open for r in level.visible):
@@ -56,6 +58,7 @@ class Columns:
         for level in scope.levels():
             for relation in level.visible:
                 if size := relation.answers_to(parts):
+                    scope.reach(level)
                     self._report.needs_listed(passed)
                     if not self._qualified(relation, parts[size], level, parts[0], node):
                         self._unsure(parts[0], scope, node)

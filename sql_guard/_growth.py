@@ -19,7 +19,7 @@ _JOINING_NAMES: Final = frozenset(
 _SYNTAX: Final = (
     *(exp.Alias, exp.Paren, exp.Column, exp.Identifier, exp.Cast, exp.TryCast, exp.Case, exp.If),
     *(exp.Binary, exp.Unary, exp.Between, exp.In, exp.Interval, exp.Window, exp.Bracket),
-    *(exp.Order, exp.Ordered, exp.Tuple, exp.Lambda),
+    *(exp.Order, exp.Ordered, exp.Lambda),
 )
 
 Own = Callable[[exp.Expr], bool]

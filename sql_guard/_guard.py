@@ -14,13 +14,13 @@ from ._agreement import disagreement
 from ._bounds import Bounds
 from ._canonical import canonical_sql
 from ._dialects import MISSPELT, in_engine_case, misspelt
-from ._estimate import Estimator
 from ._functions import FunctionRule
 from ._nodes import known_syntax
 from ._parse import Unreadable, tokens_of, tree_of
 from ._policy import GuardPolicy
 from ._report import OutOfTime, Report
 from ._resolve import Resolver
+from ._sizes import Estimator
 from ._text import check_text, check_tokens, parameters_fit
 from ._verdict import SecondOpinion, Verdict, Violation
 

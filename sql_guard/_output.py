@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from ._joins import grouping_sets, variety
 from ._names import fold
 from ._scope import Fact, Scope, Shape, fact_of
 from ._work import Work
@@ -59,12 +60,16 @@ def _fact(node: exp.Expr, scope: Scope, work: Work) -> Fact:
     kind = ""
     if isinstance(node, exp.Min | exp.Max) and isinstance(node.this, exp.Column):
         kind = fact_of(node.this, scope).type
-    return Fact(kind, max(Fact().size, work.estimator.size(node, scope)))
+    size = work.estimator.size(node, scope)
+    work.column(node, size)
+    return Fact(kind, max(Fact().size, size), variety(node, scope))
 
 
 def _rows(node: exp.Select, scope: Scope, work: Work) -> float:
     rows = scope.rows * scope.weight
     work.check_rows(rows, node)
+    if (group := node.args.get("group")) is not None:
+        work.groupings(grouping_sets(group), rows, group)
     if node.args.get("group") is None and any(_aggregates(item) for item in node.expressions):
         rows = 1.0
     limit = node.args.get("limit")

@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Final
 
 from sqlglot import exp
 
-from ._estimate import UNKNOWN, Estimator, Span
+from ._estimate import UNKNOWN, Span
 from ._growth import Own, grows, joins, own_uses
+from ._joins import equalities
 from ._names import fold
-from ._scope import Scope
+from ._scope import Relation, Scope
+from ._sizes import Estimator
 
 _MAX_STEPS: Final = 20_000
 _MAX_STEPS_WITH_JOIN: Final = 20
 _MAX_GROWTH: Final = 2e9
+# Beyond this many steps from zero a floating-point counter may no longer move.
+_EXACT: Final = 1e12
+_FINE: Final = (
+    *(
+        exp.DataType.Type.DOUBLE,
+        exp.DataType.Type.TIMESTAMP,
+        exp.DataType.Type.TIMESTAMPNTZ,
+        exp.DataType.Type.TIMESTAMPTZ,
+    ),
+    *(
+        exp.DataType.Type.TIMESTAMP_S,
+        exp.DataType.Type.TIMESTAMP_MS,
+        exp.DataType.Type.TIMESTAMP_NS,
+    ),
+)
+_COUNTED: Final = (
+    *_FINE,
+    *(exp.DataType.Type.INT, exp.DataType.Type.BIGINT, exp.DataType.Type.SMALLINT),
+    *(exp.DataType.Type.TINYINT, exp.DataType.Type.INT128, exp.DataType.Type.UINT),
+    *(exp.DataType.Type.UBIGINT, exp.DataType.Type.USMALLINT, exp.DataType.Type.UTINYINT),
+    *(exp.DataType.Type.DECIMAL, exp.DataType.Type.DATE),
+)
 _BELOW: Final = (exp.LT, exp.LTE)
 _ABOVE: Final = (exp.GT, exp.GTE)
 
@@ -54,6 +79,43 @@ def steps(
         return UNKNOWN
     longer = [estimator.size(i, scope) for i in arm.expressions if joins(i, is_own)]
     return found if found * found * max(longer, default=0) <= _MAX_GROWTH else UNKNOWN
+
+
+def repeats(arm: exp.Expr, columns: list[str], own: Relation, other: Relation) -> bool:
+    """
+    Whether each step of the recursive *arm* joins *own*, the CTE, to *other* by the same value.
+
+    Each step then multiplies the rows by as many as share the value. A table's first column is taken
+    to be its key, which no two rows share.
+    """
+    if other.ties != 1 or not isinstance(arm, exp.Select):
+        return False
+    for mine, theirs in _compared(arm, own, other):
+        item = arm.expressions[columns.index(mine)] if mine in columns else None
+        if item is None or next(iter(other.shape.columns), None) == theirs:
+            continue
+        given = item.unalias()
+        if isinstance(given, exp.Column) and fold(given.name) in (mine, theirs):
+            return True
+    return False
+
+
+def _compared(arm: exp.Select, own: Relation, other: Relation) -> Iterator[tuple[str, str]]:
+    """The columns of *own* and *other* that *arm* compares for equality."""
+    where = arm.args.get("where")
+    conditions = [where.this] if where is not None else []
+    for join in arm.find_all(exp.Join):
+        conditions += [join.args["on"]] if join.args.get("on") is not None else []
+        yield from ((fold(name.name),) * 2 for name in join.args.get("using") or ())
+    for condition in conditions:
+        for sides in equalities(condition):
+            named = [
+                (fold(s.name), fold(s.text("table"))) for s in sides if isinstance(s, exp.Column)
+            ]
+            for (mine, left), (theirs, right) in (named, named[::-1]) if len(named) == 2 else ():
+                ours = left == own.alias or (not left and mine in own.shape.columns)
+                if ours and (right == other.alias or (not right and theirs in other.shape.columns)):
+                    yield mine, theirs
 
 
 def _renames(own: exp.Table) -> bool:
@@ -110,16 +172,17 @@ def _counted(
     estimator: Estimator,
 ) -> float:
     """How many steps *condition* leaves, when it compares a counter with a constant."""
-    column, bound, upward = _comparison(condition)
+    side, bound, upward = _comparison(condition)
+    column = _counter(side)
     if column is None or fold(column.name) not in columns:
         return UNKNOWN
     index = columns.index(fold(column.name))
     if index >= len(arm.expressions):
         return UNKNOWN
-    step = _step(arm.expressions[index], fold(column.name), scope, estimator)
-    least = step.low if upward else -step.high
     start_query = body.this.unnest() if isinstance(body.this, exp.Subquery) else body.this
     firsts = _first_values(start_query, index)
+    step = _step(arm.expressions[index], fold(column.name), scope, estimator)
+    least = _whole(step.low if upward else -step.high, arm.expressions[index], firsts)
     if least <= 0 or not firsts:
         return UNKNOWN
     inner = scope.inner.get(id(start_query), scope)
@@ -127,7 +190,10 @@ def _counted(
     start = Span(min(span.low for span in spans), max(span.high for span in spans))
     first = _first_bound(bound, arm, start_query, columns)
     end = estimator.span(first, inner if first is not bound else scope.inner.get(id(arm), scope))
+    end = _moved(side, end, scope.inner.get(id(arm), scope), estimator)
     if not (start.known and end.known):
+        return UNKNOWN
+    if max(map(abs, (*start, *end))) > _EXACT * least:
         return UNKNOWN
     width = end.high - start.low if upward else start.high - end.low
     return max(0.0, width) / least + 1
@@ -160,24 +226,67 @@ def _first_values(query: exp.Expr, index: int) -> list[exp.Expr]:
     return [row.expressions[index] for row in rows]
 
 
-def _comparison(node: exp.Expr) -> tuple[exp.Column | None, exp.Expr | None, bool]:
-    """The counter, what it is compared with, and whether it counts upward."""
+def _comparison(node: exp.Expr) -> tuple[exp.Expr | None, exp.Expr | None, bool]:
+    """What holds the counter, what it is compared with, and whether it counts upward."""
     if isinstance(node, exp.Between):
-        counter = _counter(node.this)
-        return counter, node.args.get("high"), True
+        return node.this, node.args.get("high"), True
     if not isinstance(node, (*_BELOW, *_ABOVE)):
         return None, None, True
     below = isinstance(node, _BELOW)
-    if (counter := _counter(node.this)) is not None:
-        return counter, node.expression, below
-    return _counter(node.expression), node.this, not below
+    if _counter(node.this) is not None:
+        return node.this, node.expression, below
+    return node.expression, node.this, not below
 
 
-def _counter(node: exp.Expr) -> exp.Column | None:
+def _counter(node: exp.Expr | None) -> exp.Column | None:
     """The column in `n`, `n + 1` or a cast of these."""
     while isinstance(node, exp.Paren | exp.Cast | exp.Add | exp.Sub):
+        if isinstance(node, exp.Cast) and not node.is_type(*_COUNTED):
+            return None
         node = node.this
     return node if isinstance(node, exp.Column) else None
+
+
+def _moved(side: exp.Expr | None, end: Span, scope: Scope, estimator: Estimator) -> Span:
+    """What the counter itself is compared with, where *side*, say `n + 1`, is compared with *end*."""
+    while isinstance(side, exp.Paren | exp.Cast | exp.Add | exp.Sub):
+        if isinstance(side, exp.Add | exp.Sub):
+            move = _move(side.expression, scope, estimator)
+            low, high = (-move.high, -move.low) if isinstance(side, exp.Add) else move
+            end = Span(end.low + low, end.high + high)
+        side = side.this
+    return end
+
+
+def _move(node: exp.Expr, scope: Scope, estimator: Estimator) -> Span:
+    is_interval = isinstance(node, exp.Interval)
+    return estimator.days(node, scope) if is_interval else estimator.span(node, scope)
+
+
+def _whole(least: float, item: exp.Expr, firsts: list[exp.Expr]) -> float:
+    """
+    What is left of the step *least* of the counter *item* in the type that its *firsts* give it.
+
+    The engine rounds each value to that type, so a step of less than one number or day may be none.
+    """
+    casts = [cast for part in (item, *firsts) for cast in part.find_all(exp.Cast)]
+    if any(not cast.is_type(*_COUNTED) for cast in casts):
+        return 0.0
+    if least >= 1:
+        return math.floor(least)
+    own = list(item.find_all(exp.Cast))
+    if any(not cast.is_type(*_FINE) for cast in own):
+        return 0.0
+    exact = all(any(c.is_type(*_FINE) for c in part.find_all(exp.Cast)) for part in firsts)
+    places = min((_places(first) for first in firsts), default=0)
+    return least if exact or (least >= 10.0**-places and places > 0) else 0.0
+
+
+def _places(node: exp.Expr) -> int:
+    """How many digits the literal *node* has after the point."""
+    node = node.unalias()
+    is_decimal = isinstance(node, exp.Literal) and node.is_number and "e" not in node.name.lower()
+    return len(node.name.partition(".")[2]) if is_decimal else 0
 
 
 def _step(node: exp.Expr, name: str, scope: Scope, estimator: Estimator) -> Span:
@@ -193,8 +302,7 @@ def _step(node: exp.Expr, name: str, scope: Scope, estimator: Estimator) -> Span
     left = left.unnest()
     if not isinstance(left, exp.Column) or fold(left.name) != name:
         return none
-    move = estimator.days(right, scope) if isinstance(right, exp.Interval) else None
-    move = move or estimator.span(right, scope)
+    move = _move(right, scope, estimator)
     if not move.known:
         return none
     return move if isinstance(node, exp.Add) else Span(-move.high, -move.low)

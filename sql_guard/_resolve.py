@@ -10,15 +10,17 @@ from typing import Final
 from sqlglot import exp
 
 from ._columns import Columns
-from ._estimate import UNKNOWN, Estimator
+from ._estimate import UNKNOWN
 from ._expressions import Expressions
+from ._joins import different, join_rows
 from ._names import fold
 from ._output import output_of
-from ._recursion import steps
+from ._recursion import repeats, steps
 from ._report import Report
 from ._scope import Fact, Relation, Scope, Shape
+from ._sizes import Estimator
 from ._sources import Sources
-from ._work import Work, join_rows
+from ._work import SELF_JOIN_FACTOR, Work
 
 _CLAUSES: Final = (
     *("distinct", "where", "group", "having", "qualify", "windows"),
@@ -108,7 +110,13 @@ class Resolver:
         others = [r for r in scope.relations if r.source != name and not r.ties]
         # An equality counts for the later of its two sides; where that is the CTE, another is tied.
         others = others[1:] if own and own[0].ties else others
-        return math.prod(max(1.0, relation.shape.rows) for relation in others) if own else 1.0
+        if not own:
+            return 1.0
+        repeated = math.prod(max(1.0, relation.shape.rows) for relation in others)
+        columns = list(own[0].shape.columns)
+        tied = [r for r in scope.relations if r.ties and r is not own[0]]
+        again = sum(repeats(arm.unnest(), columns, own[0], relation) for relation in tied)
+        return repeated * scope.weight * SELF_JOIN_FACTOR**again
 
     def _steps(self, name: str, body: exp.SetOperation, start: Shape, holder: Scope) -> float:
         limits = self._report.policy.limits
@@ -144,7 +152,12 @@ class Resolver:
             value = node.args.get(clause)
             for part in value if isinstance(value, list) else [value] if value else ():
                 self.expressions.resolve(part, scope)
-        return output_of(node, scope, self.work)
+        shape = output_of(node, scope, self.work)
+        if scope.correlated and outer is not None:
+            around = outer.select_level()
+            rows = around.rows * scope.rows * scope.weight / scope.outer_keys
+            self.work.check_rows(rows, node)
+        return shape
 
     def _set_operation(self, node: exp.SetOperation, ctes: Ctes, outer: Scope | None) -> Shape:
         shapes = [self.query(arm, ctes, outer) for arm in self._arms(node, ctes, outer)]
@@ -158,7 +171,7 @@ class Resolver:
         self.work.check_scans(scans, node)
         # A column is as large as the largest that any arm puts in its place.
         largest = max((fact.size for shape in shapes for fact in shape.columns.values()), default=0)
-        columns = {name: Fact(fact.type, largest) for name, fact in columns.items()}
+        columns = {name: Fact(fact.type, largest, fact.variety) for name, fact in columns.items()}
         result = Shape(columns, is_open, rows, scans, placed=shapes[0].placed)
         self._tail(node, Scope(ctes, outer, [Relation("", result)]))
         return result
@@ -191,8 +204,12 @@ class Resolver:
         for row in node.expressions:
             self.expressions.resolve(row, scope)
         width = len(node.expressions[0].expressions) if node.expressions else 0
-        columns = {f"col{index}": Fact() for index in range(width)}
-        return Shape(columns, rows=float(len(node.expressions)))
+        rows = [row.expressions for row in node.expressions]
+        columns = {
+            f"col{index}": Fact(variety=different(row[index] for row in rows if index < len(row)))
+            for index in range(width)
+        }
+        return Shape(columns, rows=float(len(rows)))
 
     def _tail(self, node: exp.Expr, scope: Scope) -> None:
         for clause in _TAIL:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlglot import exp
 
 from ._names import TableName, fold
+
+_TABLE_ROWS: Final = 1_000.0
 
 
 @dataclass(slots=True)
@@ -20,10 +23,14 @@ class Base:
 
 
 class Fact(NamedTuple):
-    """What is known about a column: its type where the policy says it, and a size in characters."""
+    """
+    What is known about a column: its type where the policy says it, a size in characters or items,
+    and how many different values it has at most.
+    """
 
     type: str = ""
-    size: float = 256.0
+    size: float = 48.0
+    variety: float = math.inf
 
 
 @dataclass(slots=True)
@@ -58,12 +65,19 @@ class Relation:
     bases: tuple[Base, ...] = ()
     ties: int = 0
     """How many equalities tie its rows to what stands before."""
+    keys: float = 1.0
+    """How many different values these equalities compare."""
     source: str = ""
     """The name of the CTE that it reads, if any."""
     gone: bool = False
     """Whether it stands on the right of a SEMI or ANTI join, and can be named in ON only."""
     path: tuple[str, ...] = ()
     """Catalog, schema and table, where these may qualify a column."""
+
+    def tie(self, variety: float) -> None:
+        """Ties it by one more equality, of columns with so many different values."""
+        self.ties += 1
+        self.keys *= min(variety, max(_TABLE_ROWS, self.shape.rows))
 
     def answers_to(self, parts: tuple[str, ...]) -> int:
         """How many of the leading *parts* name this relation; 0 when they do not."""
@@ -87,6 +101,12 @@ class Scope:
     rows: float = 1.0
     weight: float = 1.0
     """How many values the generators among the expressions make for each row."""
+    times: float = 1.0
+    """How often the body of a lambda is evaluated for each evaluation of what stands around it."""
+    correlated: bool = False
+    """Whether it names something of a level around it."""
+    outer_keys: float = 1.0
+    """How many different values tie it to levels around it."""
     inner: dict[int, Scope] = field(default_factory=dict)
     """The scopes of the queries seen so far inside this level, by the identity of their nodes."""
 
@@ -101,6 +121,17 @@ class Scope:
     def visible(self) -> list[Relation]:
         """The relations whose columns can be named."""
         return [relation for relation in self.relations if not relation.gone]
+
+    def reach(self, level: Scope) -> None:
+        """Notes that something of *level* is named here."""
+        for passed in self.levels():
+            if passed is level:
+                return
+            passed.correlated = True
+
+    def select_level(self) -> Scope:
+        """The innermost level that is one of a SELECT."""
+        return next((level for level in self.levels() if not level.parameters), self)
 
     def in_sight(self) -> Iterator[Relation]:
         """Every relation of this level and of those around it."""

@@ -21,6 +21,7 @@ from sql_guard import (
     _recursion,
     _report,
     _resolve,
+    _scope,
     _sources,
     _text,
     _work,
@@ -60,6 +61,14 @@ def one(*_: Any, **__: Any) -> float:
     return 1.0
 
 
+def endless(*_: Any) -> float:
+    return float("inf")
+
+
+def step_given(least: float, *_: Any) -> float:
+    return least
+
+
 def rows_given(_self: Any, rows: float, *_: Any) -> float:
     return rows
 
@@ -93,12 +102,23 @@ MUTATIONS: dict[str, tuple[Any, str, Any]] = {
     "sizes of values": (_work.Work, "value", none),
     "sizes of aggregates": (_work.Work, "aggregate", none),
     "generated rows": (_work.Work, "generator", one),
+    "volumes of values": (_work.Work, "volume", none),
+    "columns put together": (_work.Work, "column", none),
+    "items in all": (_work.Work, "_weigh", none),
+    "bodies of lambdas": (_work.Work, "body", one),
+    "work on pairs": (_work.Work, "_pairs", none),
+    "groupings": (_work.Work, "groupings", none),
+    "columns of pivots": (_sources.Sources, "_check_width", none),
+    "different values of keys": (_scope.Relation, "keys", property(endless, none)),
     "rows of joins": (_work.Work, "check_rows", none),
     "scans of tables": (_work.Work, "check_scans", none),
     "recursion": (_resolve, "steps", one),
     "growth in recursion": (_recursion, "grows", no),
     "growth in reductions": (_work, "grows", no),
     "fan-out in recursion": (_resolve.Resolver, "_fanout", one),
+    "values joined again in recursion": (_resolve, "repeats", no),
+    "steps too small to be taken": (_recursion, "_whole", step_given),
+    "work for each row around": (_scope.Scope, "reach", none),
 }
 
 
