@@ -16,6 +16,8 @@ from ._scope import Relation, Scope
 # On these patterns Python's engine and DuckDB's agree, and neither can run away.
 _SIMPLE_PATTERN: Final = re.compile(r"(?:[A-Za-z0-9_|^$]|\.[*+]?){0,200}")
 
+_MAX_COMPARED: Final = 200
+
 
 class Columns:
     """Resolves names against scopes, and reports what must not be read."""
@@ -25,6 +27,9 @@ class Columns:
 
     def bare(self, name: str, scope: Scope, node: exp.Expr) -> None:
         """Resolves *name*, written without a qualifier."""
+        found_before = (name, len(scope.relations))
+        if found_before in scope.found:
+            return
         # However sure an inner level looks, a denied name in sight is never taken for another.
         if any(name in relation.denied for relation in scope.in_sight()):
             self._report.denied(node)
@@ -34,6 +39,7 @@ class Columns:
             if name in level.parameters:
                 return
             if self._known(name, level):
+                scope.found.add(found_before)
                 scope.reach(level)
                 self._report.needs_listed(passed)
                 return
@@ -189,6 +195,7 @@ class Columns:
 
     def _unknown(self, node: exp.Expr, name: str, relations: list[Relation]) -> None:
         known = sorted({column for relation in relations for column in relation.shape.columns})
+        known = known[:_MAX_COMPARED]
         listed = {c for r in relations for base in r.bases for c in self._report.listed(base.name)}
         close = [c for c in difflib.get_close_matches(name, known, 3, 0.6) if c in listed]
         tables = sorted({".".join(base.name) for r in relations for base in r.bases})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from time import thread_time
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from ._functions import FunctionRule
 from ._nodes import known_syntax
 from ._parse import Unreadable, tokens_of, tree_of
 from ._policy import GuardPolicy
-from ._report import OutOfTime, Report
+from ._report import Enough, OutOfTime, Report
 from ._resolve import Resolver
 from ._sizes import Estimator
 from ._text import check_text, check_tokens, parameters_fit
@@ -70,14 +71,8 @@ class Guard:
         if (node := misspelt(tree, self.policy)) is not None:
             report.add(MISSPELT, node)
         report.check_time()
-        names = self._walk(tree, report, Bounds(limits, parameters))
-        if not parameters_fit(parameters, limits):
-            report.refuse("max_string", "A parameter is too long.", "Pass a shorter value.")
-        Resolver(report, Estimator(parameters)).query(tree, {}, None)
-        if any(id(node) not in report.seen for node in names):
-            report.add(_NOT_UNDERSTOOD)
-        if report.parameters - parameters.keys():
-            report.add(_NO_FILTER_VALUE)
+        with suppress(Enough):
+            self._rules(tree, report, parameters)
         if report.violations:
             return _refused(*report.violations)
         pivots = tree.find(exp.Pivot) is not None
@@ -93,6 +88,20 @@ class Guard:
             functions=tuple(sorted(report.functions)),
             parameters=tuple(sorted(report.parameters)),
         )
+
+    def _rules(self, tree: exp.Expr, report: Report, parameters: Mapping[str, Any]) -> None:
+        """Has *report* hold whatever the rules find in *tree*."""
+        bounds = Bounds(self.policy.limits, parameters)
+        names = self._walk(tree, report, bounds)
+        if not parameters_fit(parameters, self.policy.limits):
+            report.refuse("max_string", "A parameter is too long.", "Pass a shorter value.")
+        if bounds.exceeded:
+            return
+        Resolver(report, Estimator(parameters)).query(tree, {}, None)
+        if any(id(node) not in report.seen for node in names):
+            report.add(_NOT_UNDERSTOOD)
+        if report.parameters - parameters.keys():
+            report.add(_NO_FILTER_VALUE)
 
     def _second_thoughts(
         self, sql: str, canonical: str, report: Report, *, pivots: bool
@@ -122,6 +131,7 @@ class Guard:
             for violation in bounds.of(node):
                 report.add(violation, node)
         for violation in bounds.total():
+            bounds.exceeded = True
             report.add(violation)
         report.parameters |= bounds.parameters
         report.check_time()

@@ -20,6 +20,10 @@ from ._verdict import Violation
 _MAX_VIOLATIONS: Final = 20
 
 
+class Enough(Exception):  # a control signal inside this package, no failure
+    """So much is wrong that the check need not go on."""
+
+
 class OutOfTime(Exception):  # a control signal inside this package, no failure
     """The check took longer than it may."""
 
@@ -52,8 +56,10 @@ class Report:
     def add(self, violation: Violation, node: exp.Expr | None = None) -> None:
         """Adds *violation*, placed at *node*, unless it is there already."""
         placed = violation.model_copy(update=self._place(node))
-        if len(self.violations) < _MAX_VIOLATIONS and placed not in self.violations:
+        if placed not in self.violations:
             self.violations.append(placed)
+        if len(self.violations) >= _MAX_VIOLATIONS:
+            raise Enough
 
     def denied(self, node: exp.Expr) -> None:
         """Refuses a denied column."""

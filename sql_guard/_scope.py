@@ -107,6 +107,8 @@ class Scope:
     """Whether it names something of a level around it."""
     outer_keys: float = 1.0
     """How many different values tie it to levels around it."""
+    found: set[tuple[str, int]] = field(default_factory=set)
+    """The names that were resolved here as columns, each with how many relations there then were."""
     inner: dict[int, Scope] = field(default_factory=dict)
     """The scopes of the queries seen so far inside this level, by the identity of their nodes."""
 
