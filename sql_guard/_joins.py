@@ -44,23 +44,27 @@ def tie(condition: exp.Expr | None, right: Iterable[Relation], scope: Scope) -> 
     for one, other in equalities(condition):
         sides = (relation_of(one, scope), relation_of(other, scope))
         if None not in sides and sum(id(side) in own for side in sides) == 1:
+            values = _equated(one, other, scope)
             for relation in right:
-                relation.tie(max(_variety(one, scope), _variety(other, scope)))
+                relation.tie(values)
 
 
 def tie_by_name(names: Iterable[str], left: list[Relation], right: list[Relation]) -> None:
     """Counts for *right* that it has the same values as *left* in the columns *names*."""
     for name in names:
-        facts = [r.shape.columns[name] for r in (*left, *right) if name in r.shape.columns]
-        variety = max((fact.variety for fact in facts), default=UNKNOWN)
+        ours, theirs = (
+            min((_values(r, name) for r in side if name in r.shape.columns), default=UNKNOWN)
+            for side in (left, right)
+        )
         for relation in right:
-            relation.tie(variety)
+            relation.tie(max(ours, theirs))
+            relation.varieties[name] = min(ours, theirs)
 
 
 def variety(node: exp.Expr, scope: Scope) -> float:
     """How many different values a column made by *node* has; unknown where all may differ."""
     while isinstance(node, exp.Alias | exp.Paren) or (
-        isinstance(node, exp.Add | exp.Sub | exp.Mul) and isinstance(node.expression, exp.Literal)
+        isinstance(node, exp.Add | exp.Sub) and isinstance(node.expression, exp.Literal)
     ):
         node = node.this
     match node:
@@ -97,12 +101,22 @@ def _variety(node: exp.Expr, scope: Scope) -> float:
         elif not isinstance(node, _SAME_VARIETY):
             most = min(most, _CALCULATED_VARIETY)
         node = node.this
-    name, table = fold(node.name), fold(node.text("table"))
-    for level in scope.levels():
-        for relation in level.relations:
-            if name in relation.shape.columns and table in ("", relation.alias):
-                return min(most, relation.shape.columns[name].variety)
-    return most
+    relation = relation_of(node, scope)
+    return most if relation is None else min(most, _values(relation, fold(node.name)))
+
+
+def _values(relation: Relation, name: str) -> float:
+    fact = relation.shape.columns.get(name)
+    return min(relation.varieties.get(name, UNKNOWN), fact.variety if fact else UNKNOWN)
+
+
+def _equated(one: exp.Expr, other: exp.Expr, scope: Scope) -> float:
+    """How many different values an equality compares; no more than the fewer are left after it."""
+    left, right = _variety(one, scope), _variety(other, scope)
+    for side in (one, other):
+        if isinstance(side, exp.Column) and (relation := relation_of(side, scope)) is not None:
+            relation.varieties[fold(side.name)] = min(left, right)
+    return max(left, right)
 
 
 def _tie_by_where(condition: exp.Expr | None, scope: Scope) -> None:
@@ -112,7 +126,7 @@ def _tie_by_where(condition: exp.Expr | None, scope: Scope) -> None:
         sides = [side for side in (relation_of(one, scope), relation_of(other, scope)) if side]
         if len(sides) == 2 and sides[0] is not sides[1]:
             later = max(sides, key=lambda side: order.get(id(side), -1))
-            values = max(_variety(one, scope), _variety(other, scope))
+            values = _equated(one, other, scope)
             later.tie(values)
             if any(id(side) not in order for side in sides):
                 scope.outer_keys *= min(values, _CALCULATED_VARIETY)

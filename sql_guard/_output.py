@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from ._joins import grouping_sets, variety
-from ._names import fold
+from ._names import TableName, fold
 from ._scope import Fact, Scope, Shape, fact_of
 from ._work import Work
 
@@ -29,10 +29,22 @@ def output_of(node: exp.Select, scope: Scope, work: Work) -> Shape:
             placed = False
             found = _starred(star, fold(item.text("table")), scope)
             columns.update(found.columns)
+            for made in star.args.get("replace") or ():
+                columns[fold(made.alias)] = _fact(made.this, scope, work)
             is_open = is_open or found.open
     scans = max(1, sum(relation.shape.scans for relation in scope.relations))
     work.check_scans(scans, node)
-    return Shape(columns, is_open, _rows(node, scope, work), scans, placed)
+    # What is grouped has each of its rows once.
+    grouped = any(node.args.get(clause) for clause in ("group", "distinct", "qualify"))
+    origins = () if grouped else (relation.shape.origins for relation in scope.relations)
+    return Shape(
+        columns,
+        is_open,
+        _rows(node, scope, work),
+        scans,
+        placed,
+        frozenset[TableName]().union(*origins),
+    )
 
 
 def _star_of(item: exp.Expr) -> exp.Star | None:

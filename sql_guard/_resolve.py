@@ -13,7 +13,7 @@ from ._columns import Columns
 from ._estimate import UNKNOWN
 from ._expressions import Expressions
 from ._joins import different, join_rows
-from ._names import fold
+from ._names import TableName, fold
 from ._output import output_of
 from ._recursion import repeats, steps
 from ._report import Report
@@ -90,7 +90,7 @@ class Resolver:
             ctes = self._with(own, ctes, outer)
         holder = Scope(ctes, outer)
         start = _renamed(self.query(body.this, ctes, holder), cte)
-        recurring = replace(start, rows=1.0, scans=0)
+        recurring = replace(start, rows=1.0, scans=0, origins=frozenset())
         again = self.query(body.expression, {**ctes, name: recurring}, holder)
         self._tail(body, Scope(ctes, outer, [Relation("", start)]))
         count = 1.0
@@ -155,7 +155,13 @@ class Resolver:
         shape = output_of(node, scope, self.work)
         if scope.correlated and outer is not None:
             around = outer.select_level()
-            rows = around.rows * scope.rows * scope.weight / scope.outer_keys
+            untied = (r.shape.rows for r in around.relations if not r.ties)
+            rows = (
+                max(around.rows, math.prod(max(1.0, count) for count in untied))
+                * scope.rows
+                * scope.weight
+                / scope.outer_keys
+            )
             self.work.check_rows(rows, node)
         return shape
 
@@ -172,7 +178,8 @@ class Resolver:
         # A column is as large as the largest that any arm puts in its place.
         largest = max((fact.size for shape in shapes for fact in shape.columns.values()), default=0)
         columns = {name: Fact(fact.type, largest, fact.variety) for name, fact in columns.items()}
-        result = Shape(columns, is_open, rows, scans, placed=shapes[0].placed)
+        origins = frozenset[TableName]().union(*(shape.origins for shape in shapes))
+        result = Shape(columns, is_open, rows, scans, shapes[0].placed, origins)
         self._tail(node, Scope(ctes, outer, [Relation("", result)]))
         return result
 

@@ -46,6 +46,9 @@ class Shape:
     placed: bool = False
     """Whether `columns` has an entry for every column in its place, if under no name of the query."""
 
+    origins: frozenset[TableName] = frozenset()
+    """The tables whose rows it may hold more than once."""
+
     def renamed(self, names: list[str]) -> Shape:
         """The shape with its first columns called *names*."""
         facts = list(self.columns.items()) if self.placed or not self.open else []
@@ -67,6 +70,8 @@ class Relation:
     """How many equalities tie its rows to what stands before."""
     keys: float = 1.0
     """How many different values these equalities compare."""
+    varieties: dict[str, float] = field(default_factory=dict)
+    """How many different values are left in columns that equalities have narrowed."""
     source: str = ""
     """The name of the CTE that it reads, if any."""
     gone: bool = False

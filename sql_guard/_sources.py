@@ -129,8 +129,8 @@ class Sources:
         base = Base(node, key)
         if (condition := policy.filter_of(key)) is not None:
             self._report.filtered(base, condition)
-        facts = {column: Fact(kind) for column, kind in columns.items()}
-        shape = Shape(facts, rows=_ASSUMED_ROWS, scans=1)
+        facts = {c: Fact(kind, variety=_ASSUMED_ROWS) for c, kind in columns.items()}
+        shape = Shape(facts, rows=_ASSUMED_ROWS, scans=1, origins=frozenset({key}))
         alias = _alias(node)
         path = () if alias else (fold(policy.catalog or ""), *key)
         relation = Relation(alias or name, shape, policy.denied_of(key), (base,), path=path)

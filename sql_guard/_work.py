@@ -196,11 +196,10 @@ class Work:
         """*rows*, the estimate of one FROM, with its repeated tables weighed; refused when too many."""
         seen: set[TableName] = set()
         for relation in relations:
-            for base in relation.bases:
-                # A table joined to itself on one column often matches many rows of its own.
-                if base.name in seen and relation.ties == 1:
-                    rows *= SELF_JOIN_FACTOR
-                seen.add(base.name)
+            # A table joined to itself on one column often matches many rows of its own.
+            if relation.ties == 1 and relation.shape.origins & seen:
+                rows *= SELF_JOIN_FACTOR
+            seen |= relation.shape.origins
         self.check_rows(rows, node)
         return rows
 

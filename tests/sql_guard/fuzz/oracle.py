@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,11 @@ class Oracle:
         return "useless: only the canonical text fails"
 
     def _rows_differ(self, sql: str, canonical: str) -> str | None:
+        started = time.thread_time()
         made = self._rows(self._everything, canonical)
         if made is None:
-            return None
+            slow = time.thread_time() - started > _SECONDS / 2
+            return "slow: it runs on and on" if slow else None
         if not _SECRET.search(sql) and any(_SECRET.search(row) for row in made):
             return "escape: hidden data in the rows"
         if made != self._rows(self._listed, canonical) and not _CHANCE.search(canonical):
