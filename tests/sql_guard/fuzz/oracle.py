@@ -72,7 +72,7 @@ class Oracle:
         made = self._rows(self._everything, canonical)
         if made is None:
             used = time.thread_time() - started
-            return self._runs_on(canonical) if used > _SECONDS / 2 else None
+            return self._runs_on(canonical) if used > _SECONDS / 4 else None
         if not _SECRET.search(sql) and any(_SECRET.search(row) for row in made):
             return "escape: hidden data in the rows"
         if made != self._rows(self._listed, canonical) and not _CHANCE.search(canonical):
@@ -87,7 +87,7 @@ class Oracle:
         """What is wrong with a text that took long: a million rows may, but not for ever."""
         started = time.thread_time()
         made = self._rows(self._everything, canonical, _SLOW_SECONDS)
-        endless = made is None and time.thread_time() - started > _SLOW_SECONDS / 2
+        endless = made is None and time.thread_time() - started > _SLOW_SECONDS / 4
         return "slow: it runs on and on" if endless else None
 
     @staticmethod
