@@ -22,6 +22,8 @@ class Bounds:
         self._joins = 0
         self._ctes = 0
         self.parameters: set[str] = set()
+        self.exceeded = False
+        """Whether the statement as a whole is larger than may be resolved."""
 
     def of(self, node: exp.Expr) -> Iterator[Violation]:
         """What *node* alone exceeds."""

@@ -10,9 +10,9 @@ from sqlglot import exp
 
 from ._counters import Recurring, first_values
 from ._estimate import UNKNOWN
+from ._joins import equalities
 from ._names import fold
 from ._scope import Fact, Relation, Scope, fact_of
-from ._work import equalities
 
 _INNER: Final = frozenset({"", "INNER", "CROSS"})
 

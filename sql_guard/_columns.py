@@ -22,6 +22,8 @@ _SIMPLE_PATTERN: Final = re.compile(
 _REPEAT: Final = re.compile(r"[*+]")
 _MAX_REPEATS: Final = 4
 
+_MAX_COMPARED: Final = 200
+
 
 class Columns:
     """Resolves names against scopes, and reports what must not be read."""
@@ -31,6 +33,9 @@ class Columns:
 
     def bare(self, name: str, scope: Scope, node: exp.Expr) -> None:
         """Resolves *name*, written without a qualifier."""
+        found_before = (name, len(scope.relations))
+        if found_before in scope.found:
+            return
         # However sure an inner level looks, a denied name in sight is never taken for another.
         if any(name in relation.denied for relation in scope.in_sight()):
             self._report.denied(node)
@@ -40,10 +45,13 @@ class Columns:
             if name in level.parameters:
                 return
             if self._known(name, level):
+                scope.found.add(found_before)
+                scope.reach(level)
                 self._report.needs_listed(passed)
                 return
             passed += level.relations
             if self._row(name, level, node):
+                scope.reach(level)
                 self._report.needs_listed(passed)
                 return
             if name in level.aliases or any(r.shape.open for r in level.visible):
@@ -62,6 +70,7 @@ class Columns:
         for level in scope.levels():
             for relation in level.visible:
                 if size := relation.answers_to(parts):
+                    scope.reach(level)
                     self._report.needs_listed(passed)
                     if not self._qualified(relation, parts[size], level, parts[0], node):
                         self._unsure(parts[0], scope, node)
@@ -192,6 +201,7 @@ class Columns:
 
     def _unknown(self, node: exp.Expr, name: str, relations: list[Relation]) -> None:
         known = sorted({column for relation in relations for column in relation.shape.columns})
+        known = known[:_MAX_COMPARED]
         listed = {c for r in relations for base in r.bases for c in self._report.listed(base.name)}
         close = [c for c in difflib.get_close_matches(name, known, 3, 0.6) if c in listed]
         tables = sorted({".".join(base.name) for r in relations for base in r.bases})

@@ -7,16 +7,19 @@ from typing import Final, NamedTuple
 
 from sqlglot import exp
 
-from ._estimate import UNKNOWN, Estimator, Span
+from ._estimate import UNKNOWN, Span
 from ._names import fold
 from ._scope import Scope, fact_of
+from ._sizes import Estimator
 
 _BELOW: Final = (exp.LT, exp.LTE)
 _ABOVE: Final = (exp.GT, exp.GTE)
 _MOVES: Final = (exp.Add, exp.Sub, exp.DateAdd)
 _NOWHERE: Final = Span(0, 0)
+_ANYWHERE: Final = Span(-UNKNOWN, UNKNOWN)
 # Beyond this ratio a step is lost in the rounding of the number that it is added to.
-_MAX_RATIO: Final = 1e15
+_MAX_RATIO: Final = 1e12
+_ROUNDING: Final = (exp.Floor, exp.Ceil, exp.Round, exp.Trunc)
 _SECOND: Final = 1 / 86_400
 
 _Kind = exp.DType
@@ -177,8 +180,20 @@ def _move(node: exp.Expr, by: exp.Expr, scope: Scope, estimator: Estimator) -> S
     """What *node*, a sum or a difference, adds with its operand *by*; unknown when it may be none."""
     move = estimator.days(by, scope) if isinstance(by, exp.Interval) else estimator.span(by, scope)
     if isinstance(by, exp.Interval) and not _is_whole(by):
-        return Span(-UNKNOWN, UNKNOWN)
-    return Span(-move.high, -move.low) if isinstance(node, exp.Sub) else move
+        return _ANYWHERE
+    return _rounded(by, Span(-move.high, -move.low) if isinstance(node, exp.Sub) else move)
+
+
+def _rounded(by: exp.Expr, move: Span) -> Span:
+    """*move*, if what rounds and casts inside *by* leave of it is known."""
+    grains = [_cast_grain(cast) for cast in by.find_all(exp.Cast, exp.TryCast)]
+    if by.find(*_ROUNDING) is not None:
+        grains.append(1.0)
+    if all(grain == 0 for grain in grains):
+        return move
+    if not move.known or any(grain is None or grain > 1 for grain in grains):
+        return _ANYWHERE
+    return Span(math.floor(move.low), math.ceil(move.high))
 
 
 def _is_whole(interval: exp.Interval) -> bool:

@@ -1,4 +1,4 @@
-"""Upper estimates, made without data: of numbers and dates, of text sizes, of generated rows."""
+"""Upper estimates, made without data, of numbers and dates and of generated rows."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ class Span(NamedTuple):
 _ANYTHING: Final = Span(-UNKNOWN, UNKNOWN)
 
 
-class Estimator:
-    """Estimates expressions in their scopes, with the values of the parameters given."""
+class Spans:
+    """Tells bounds of numbers, dates and generated rows, with the values of the parameters given."""
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
-        self._parameters = parameters
+        self.parameters = parameters
 
     def span(self, node: exp.Expr | None, scope: Scope) -> Span:
         """Bounds of the value of *node*; unbounded when they cannot be told."""
@@ -72,7 +72,7 @@ class Estimator:
             case exp.Literal():
                 found = _literal(node)
             case exp.Placeholder():
-                found = _value(self._parameters.get(node.name))
+                found = _value(self.parameters.get(node.name))
             case exp.Column():
                 found = _fact_span(fact_of(node, scope))
             case exp.CurrentDate() | exp.CurrentTimestamp():
@@ -122,36 +122,11 @@ class Estimator:
 
     def made_by(self, node: exp.GenerateSeries, scope: Scope) -> Fact:
         """What is known about the values of the generator *node*."""
+        fact = Fact(variety=self.generated(node, scope))
         ends = [self.span(node.args.get(key), scope) for key in ("start", "end")]
         if not all(end.known for end in ends):
-            return Fact()
-        return Fact(span=(min(end.low for end in ends), max(end.high for end in ends)))
-
-    def size(self, node: exp.Expr | None, scope: Scope) -> float:
-        """How many characters or items the value of *node* has at most, about."""
-        match node:
-            case None:
-                size = 1.0
-            case exp.Literal():
-                size = float(max(1, len(node.name)))
-            case exp.Placeholder():
-                value = self._parameters.get(node.name)
-                size = float(len(value)) if isinstance(value, str | bytes) else 32.0
-            case exp.Column():
-                size = fact_of(node, scope).size
-            case exp.Repeat():
-                times = self.span(node.args.get("times"), scope).high
-                size = self.size(node.this, scope) * max(1.0, times)
-            case exp.Pad():
-                size = max(self.size(node.this, scope), self.span(node.expression, scope).high)
-            case exp.Replace():
-                made = self.size(node.args.get("replacement"), scope)
-                size = self.size(node.this, scope) * max(1.0, made)
-            case exp.Subquery() | exp.Select():
-                size = Fact().size
-            case _:
-                size = max(1.0, sum(self.size(part, scope) for part in node.iter_expressions()))
-        return size
+            return fact
+        return fact._replace(span=(min(end.low for end in ends), max(end.high for end in ends)))
 
     def _of_query(self, node: exp.Expr, scope: Scope) -> Span:
         """A scalar sub-select: its only projection, over the one table that it reads."""

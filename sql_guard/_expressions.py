@@ -106,23 +106,31 @@ class Expressions:
 
     def _lambda(self, node: exp.Expr, scope: Scope) -> Iterator[exp.Expr]:
         names = [fold(parameter.name) for parameter in node.expressions]
-        self.resolve(node.this, self._with_parameters(names, scope, node))
+        call = node.parent
+        listed = call.this if call is not None and isinstance(call.this, exp.Expr) else None
+        if isinstance(call, exp.Anonymous):
+            listed = call.expressions[0]
+        self.resolve(node.this, self._with_parameters(names, scope, node, listed))
         yield from ()
 
     def _comprehension(self, node: exp.Expr, scope: Scope) -> Iterator[exp.Expr]:
         variables = (node.expression, node.args.get("position"))
         names = [fold(variable.name) for variable in variables if variable is not None]
-        inner = self._with_parameters(names, scope, node)
+        inner = self._with_parameters(names, scope, node, node.args["iterator"])
         self.resolve(node.this, inner)
         if (condition := node.args.get("condition")) is not None:
             self.resolve(condition, inner)
         yield node.args["iterator"]
 
-    def _with_parameters(self, names: list[str], scope: Scope, node: exp.Expr) -> Scope:
+    def _with_parameters(
+        self, names: list[str], scope: Scope, node: exp.Expr, listed: exp.Expr | None
+    ) -> Scope:
         denied = {name for level in scope.levels() for r in level.relations for name in r.denied}
         if denied.intersection(names):
             self._report.denied(node)
-        return Scope(scope.ctes, scope, parameters=frozenset(names))
+        count = self._work.estimator.items(listed, scope)
+        times = self._work.body(node, count, scope)
+        return Scope(scope.ctes, scope, parameters=frozenset(names), times=times)
 
     def _dot(self, node: exp.Expr, scope: Scope) -> Iterator[exp.Expr]:
         """A chain `a.b.c` or `a.b.f(x)`: its leading identifiers are one name."""

@@ -276,3 +276,8 @@ SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
     "Variance": ("var_samp", "variance"),
     "VariancePop": ("var_pop",),
 }
+
+SMALL: Final = (frozenset(_NUMBER.split()) | frozenset(_TIME.split())) - frozenset(
+    {"equi_width_bins", "generate_series", "greatest", "least", "range", "strftime"}
+)
+"""Functions that give one number, date or time, or a name of one."""

@@ -21,7 +21,7 @@ _JOINING_NAMES: Final = frozenset(
 _SYNTAX: Final = (
     *(exp.Alias, exp.Paren, exp.Column, exp.Identifier, exp.Cast, exp.TryCast, exp.Case, exp.If),
     *(exp.Binary, exp.Unary, exp.Between, exp.In, exp.Interval, exp.Window, exp.Bracket),
-    *(exp.Order, exp.Ordered, exp.Tuple, exp.Lambda, exp.Struct, exp.PropertyEQ),
+    *(exp.Order, exp.Ordered, exp.Lambda, exp.PropertyEQ),
 )
 
 Own = Callable[[exp.Expr], bool]
@@ -56,6 +56,11 @@ def joins(item: exp.Expr, own: Own) -> bool:
 def _keeps_size(node: exp.Expr, own: Own) -> bool:
     if _is_joining(node):
         return len(own_uses(node, own)) == 1
+    if isinstance(node, exp.Struct):
+        # A whole value that is put into another is quoted anew when that becomes text.
+        return isinstance(node.parent, exp.Lambda) and all(
+            isinstance(use.parent, exp.Dot) for use in own_uses(node, own)
+        )
     if isinstance(node, exp.Dot):
         return isinstance(node.expression, exp.Identifier)
     if isinstance(node, exp.Anonymous):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from time import thread_time
 from typing import Any, Final
 
@@ -14,13 +15,13 @@ from ._agreement import disagreement
 from ._bounds import Bounds
 from ._canonical import canonical_sql
 from ._dialects import MISSPELT, in_engine_case, misspelt
-from ._estimate import Estimator
 from ._functions import FunctionRule
 from ._nodes import known_syntax
 from ._parse import Unreadable, tokens_of, tree_of
 from ._policy import GuardPolicy
-from ._report import OutOfTime, Report
+from ._report import Enough, OutOfTime, Report
 from ._resolve import Resolver
+from ._sizes import Estimator
 from ._text import check_text, check_tokens, parameters_fit
 from ._verdict import SecondOpinion, Verdict, Violation
 
@@ -70,17 +71,8 @@ class Guard:
         if (node := misspelt(tree, self.policy)) is not None:
             report.add(MISSPELT, node)
         report.check_time()
-        names = self._walk(tree, report, Bounds(limits, parameters))
-        if _lost_queries(names, tokens):
-            report.add(_NOT_UNDERSTOOD)
-        named = frozenset(report.parameters)
-        if not parameters_fit(parameters, limits):
-            report.refuse("max_string", "A parameter is too long.", "Pass a shorter value.")
-        Resolver(report, Estimator(parameters)).query(tree, {}, None)
-        if any(id(node) not in report.seen for node in names):
-            report.add(_NOT_UNDERSTOOD)
-        if report.parameters - named - parameters.keys():
-            report.add(_NO_FILTER_VALUE)
+        with suppress(Enough):
+            self._rules(tree, tokens, report, parameters)
         if report.violations:
             return _refused(*report.violations)
         pivots = tree.find(exp.Pivot) is not None
@@ -96,6 +88,25 @@ class Guard:
             functions=tuple(sorted(report.functions)),
             parameters=tuple(sorted(report.parameters)),
         )
+
+    def _rules(
+        self, tree: exp.Expr, tokens: list[Token], report: Report, parameters: Mapping[str, Any]
+    ) -> None:
+        """Has *report* hold whatever the rules find in *tree*, which was read from *tokens*."""
+        bounds = Bounds(self.policy.limits, parameters)
+        names = self._walk(tree, report, bounds)
+        if _lost_queries(names, tokens):
+            report.add(_NOT_UNDERSTOOD)
+        named = frozenset(report.parameters)
+        if not parameters_fit(parameters, self.policy.limits):
+            report.refuse("max_string", "A parameter is too long.", "Pass a shorter value.")
+        if bounds.exceeded:
+            return
+        Resolver(report, Estimator(parameters)).query(tree, {}, None)
+        if any(id(node) not in report.seen for node in names):
+            report.add(_NOT_UNDERSTOOD)
+        if report.parameters - named - parameters.keys():
+            report.add(_NO_FILTER_VALUE)
 
     def _second_thoughts(
         self, sql: str, canonical: str, report: Report, *, pivots: bool
@@ -125,6 +136,7 @@ class Guard:
             for violation in bounds.of(node):
                 report.add(violation, node)
         for violation in bounds.total():
+            bounds.exceeded = True
             report.add(violation)
         report.parameters |= bounds.parameters
         report.check_time()

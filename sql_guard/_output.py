@@ -7,7 +7,8 @@ from typing import Final
 from sqlglot import exp
 
 from ._function_names import TABLE_FUNCTIONS
-from ._names import fold
+from ._joins import grouping_sets, variety
+from ._names import TableName, fold
 from ._scope import Fact, Scope, Shape, fact_of
 from ._work import Work
 
@@ -34,6 +35,8 @@ def output_of(node: exp.Select, scope: Scope, work: Work) -> Shape:
             placed = False
             found = _starred(star, fold(item.text("table")), scope)
             columns.update(found.columns)
+            for made in star.args.get("replace") or ():
+                columns[fold(made.alias)] = _fact(made.this, scope, work)
             is_open = is_open or found.open
     copied = len(scope.relations) == 1 and all(_is_copied(item) for item in node.expressions)
     renamed = any(_is_renamed(item) for item in node.expressions)
@@ -44,12 +47,25 @@ def output_of(node: exp.Select, scope: Scope, work: Work) -> Shape:
     columns.update(_numbered(node, columns))
     scans = max(1, sum(relation.shape.scans for relation in scope.relations))
     work.check_scans(scans, node)
-    return Shape(columns, is_open, _rows(node, scope, work), scans, placed)
+    # What is grouped has each of its rows once.
+    grouped = any(node.args.get(clause) for clause in ("group", "distinct", "qualify"))
+    origins = () if grouped else (relation.shape.origins for relation in scope.relations)
+    return Shape(
+        columns,
+        is_open,
+        _rows(node, scope, work),
+        scans,
+        placed,
+        frozenset[TableName]().union(*origins),
+    )
 
 
 def _is_copied(item: exp.Expr) -> bool:
     """Whether *item* makes no more rows and changes no column."""
-    return isinstance(item.unalias(), exp.Column | exp.Star | exp.Literal | exp.Null)
+    star = _star_of(item)
+    if star is not None:
+        return all(_is_copied(made) for made in star.args.get("replace") or ())
+    return isinstance(item.unalias(), exp.Column | exp.Literal | exp.Null)
 
 
 def _is_renamed(item: exp.Expr) -> bool:
@@ -91,13 +107,12 @@ def _star_of(item: exp.Expr) -> exp.Star | None:
 
 def _starred(star: exp.Star, table: str, scope: Scope) -> Shape:
     excluded = {fold(name.name) for name in star.args.get("except_") or ()}
-    replaced = {fold(item.alias) for item in star.args.get("replace") or ()}
     found = Shape({})
     for relation in scope.visible:
         if table in ("", relation.alias):
             found.open = found.open or relation.shape.open
             found.columns.update(
-                (name, Fact() if name in replaced else fact)
+                (name, fact)
                 for name, fact in relation.shape.columns.items()
                 if name not in excluded
             )
@@ -110,12 +125,17 @@ def _fact(node: exp.Expr, scope: Scope, work: Work) -> Fact:
     kind = ""
     if isinstance(node, exp.Min | exp.Max) and isinstance(node.this, exp.Column):
         kind = fact_of(node.this, scope).type
-    return Fact(kind, max(Fact().size, work.estimator.size(node, scope)))
+    size = work.estimator.size(node, scope)
+    work.column(node, size)
+    return Fact(kind, max(Fact().size, size), variety(node, scope))
 
 
 def _rows(node: exp.Select, scope: Scope, work: Work) -> float:
     rows = scope.rows * scope.weight
     work.check_rows(rows, node)
+    if (group := node.args.get("group")) is not None:
+        sets = grouping_sets(group)
+        work.groupings(sets, rows, group)
     if (node.args.get("group") or node.args.get("distinct")) and _reads_tables(scope):
         rows = min(rows, _ASSUMED_GROUPS)
     if node.args.get("group") is None and any(_aggregates(item) for item in node.expressions):

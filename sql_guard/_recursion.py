@@ -10,10 +10,12 @@ from sqlglot import exp
 
 from ._chains import chained
 from ._counters import Recurring, counted
-from ._estimate import UNKNOWN, Estimator
+from ._estimate import UNKNOWN
 from ._growth import Own, grows, joins, own_uses
+from ._joins import equalities
 from ._names import fold
-from ._scope import Scope
+from ._scope import Relation, Scope
+from ._sizes import Estimator
 
 _MAX_STEPS: Final = 20_000
 _MAX_STEPS_WITH_JOIN: Final = 20
@@ -68,6 +70,43 @@ def course(
     return Course(found, linked) if grown <= _MAX_GROWTH else _ENDLESS
 
 
+def repeats(arm: exp.Expr, columns: list[str], own: Relation, other: Relation) -> bool:
+    """
+    Whether each step of the recursive *arm* joins *own*, the CTE, to *other* by the same value.
+
+    Each step then multiplies the rows by as many as share the value. A table's first column is taken
+    to be its key, which no two rows share.
+    """
+    if other.ties != 1 or not isinstance(arm, exp.Select):
+        return False
+    for mine, theirs in _compared(arm, own, other):
+        item = arm.expressions[columns.index(mine)] if mine in columns else None
+        if item is None or next(iter(other.shape.columns), None) == theirs:
+            continue
+        given = item.unalias()
+        if isinstance(given, exp.Column) and fold(given.name) in (mine, theirs):
+            return True
+    return False
+
+
+def _compared(arm: exp.Select, own: Relation, other: Relation) -> Iterator[tuple[str, str]]:
+    """The columns of *own* and *other* that *arm* compares for equality."""
+    where = arm.args.get("where")
+    conditions = [where.this] if where is not None else []
+    for join in arm.find_all(exp.Join):
+        conditions += [join.args["on"]] if join.args.get("on") is not None else []
+        yield from ((fold(name.name),) * 2 for name in join.args.get("using") or ())
+    for condition in conditions:
+        for sides in equalities(condition):
+            named = [
+                (fold(s.name), fold(s.text("table"))) for s in sides if isinstance(s, exp.Column)
+            ]
+            for (mine, left), (theirs, right) in (named, named[::-1]) if len(named) == 2 else ():
+                ours = left == own.alias or (not left and mine in own.shape.columns)
+                if ours and (right == other.alias or (not right and theirs in other.shape.columns)):
+                    yield mine, theirs
+
+
 def _renames(own: exp.Table) -> bool:
     alias = own.args.get("alias")
     return isinstance(alias, exp.TableAlias) and bool(alias.args.get("columns"))
@@ -106,8 +145,9 @@ def _own_values(table: str, columns: set[str]) -> Own:
         if isinstance(node, exp.Identifier):
             return not isinstance(node.parent, exp.Column | exp.Alias) and fold(node.name) in names
         if isinstance(node, exp.Column) and not isinstance(node.this, exp.Star):
-            qualifier = fold(node.text("table"))
-            return qualifier in ("", table) and fold(node.name) in names
+            parts = [fold(part.name) for part in node.parts]
+            # What follows the name of a column is a field of it.
+            return parts[parts[0] == table and len(parts) > 1] in names
         return True
 
     return is_own

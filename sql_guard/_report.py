@@ -23,6 +23,10 @@ _MAX_NAME: Final = 80
 _CALL: Final = re.compile(r"\b([A-Za-z_]\w*)\s*\(\s*\Z")
 
 
+class Enough(Exception):  # a control signal inside this package, no failure
+    """So much is wrong that the check need not go on."""
+
+
 class OutOfTime(Exception):  # a control signal inside this package, no failure
     """The check took longer than it may."""
 
@@ -55,8 +59,10 @@ class Report:
     def add(self, violation: Violation, node: exp.Expr | None = None) -> None:
         """Adds *violation*, placed at *node*, unless it is there already."""
         placed = violation.model_copy(update=self._place(node))
-        if len(self.violations) < _MAX_VIOLATIONS and placed not in self.violations:
+        if placed not in self.violations:
             self.violations.append(placed)
+        if len(self.violations) >= _MAX_VIOLATIONS:
+            raise Enough
 
     def denied(self, node: exp.Expr) -> None:
         """Refuses a denied column."""

@@ -10,15 +10,17 @@ from typing import Final
 from sqlglot import exp
 
 from ._columns import Columns
-from ._estimate import UNKNOWN, Estimator
+from ._estimate import UNKNOWN
 from ._expressions import Expressions
-from ._names import fold
+from ._joins import different, join_rows
+from ._names import TableName, fold
 from ._output import output_of
-from ._recursion import Course, course
+from ._recursion import Course, course, repeats
 from ._report import Report
 from ._scope import Fact, Relation, Scope, Shape
+from ._sizes import Estimator
 from ._sources import Sources
-from ._work import Work, join_rows
+from ._work import SELF_JOIN_FACTOR, Work
 
 _CLAUSES: Final = (
     *("distinct", "where", "group", "having", "qualify", "windows"),
@@ -88,21 +90,21 @@ class Resolver:
             ctes = self._with(own, ctes, outer)
         holder = Scope(ctes, outer)
         start = _first_only(_renamed(self.query(body.this, ctes, holder), cte))
-        recurring = replace(start, rows=1.0, scans=0)
+        recurring = replace(start, rows=1.0, scans=0, origins=frozenset())
         again = self.query(body.expression, {**ctes, name: recurring}, holder)
         self._tail(body, Scope(ctes, outer, [Relation("", start)]))
         found = Course(1.0)
         if _mentions(body.expression, name):
             found = self._course(name, body, start, holder)
-        fanout = self._fanout(body.expression, holder, name)
+        fanout = self._fanout(body.expression, holder, name, linked=found.linked)
         growth = found.steps * (1.0 if found.linked else again.rows) + 1
-        if fanout > 1 and not found.linked:
+        if fanout > 1:
             growth = fanout ** min(found.steps, 1_000)
         rows = start.rows * growth
         self.work.check_rows(rows, cte)
         return replace(start, rows=rows, scans=start.scans + again.scans)
 
-    def _fanout(self, arm: exp.Expr, holder: Scope, name: str) -> float:
+    def _fanout(self, arm: exp.Expr, holder: Scope, name: str, *, linked: bool) -> float:
         """How many rows one row becomes in a step: what the arm joins and no equality ties."""
         scope = holder.inner.get(id(arm.unnest()))
         if scope is None:
@@ -111,7 +113,16 @@ class Resolver:
         others = [r for r in scope.relations if r.source != name and not r.ties]
         # An equality counts for the later of its two sides; where that is the CTE, another is tied.
         others = others[1:] if own and own[0].ties else others
-        return math.prod(max(1.0, relation.shape.rows) for relation in others) if own else 1.0
+        if not own:
+            return 1.0
+        if linked:
+            # How many rows the links lead to is counted along them.
+            return scope.weight
+        repeated = math.prod(max(1.0, relation.shape.rows) for relation in others)
+        columns = list(own[0].shape.columns)
+        tied = [r for r in scope.relations if r.ties and r is not own[0]]
+        again = sum(repeats(arm.unnest(), columns, own[0], relation) for relation in tied)
+        return repeated * scope.weight * SELF_JOIN_FACTOR**again
 
     def _course(self, name: str, body: exp.SetOperation, start: Shape, holder: Scope) -> Course:
         limits = self._report.policy.limits
@@ -147,7 +158,18 @@ class Resolver:
             value = node.args.get(clause)
             for part in value if isinstance(value, list) else [value] if value else ():
                 self.expressions.resolve(part, scope)
-        return output_of(node, scope, self.work)
+        shape = output_of(node, scope, self.work)
+        if scope.correlated and outer is not None:
+            around = outer.select_level()
+            untied = (r.shape.rows for r in around.relations if not r.ties)
+            rows = (
+                max(around.rows, math.prod(max(1.0, count) for count in untied))
+                * scope.rows
+                * scope.weight
+                / scope.outer_keys
+            )
+            self.work.check_rows(rows, node)
+        return shape
 
     def _set_operation(self, node: exp.SetOperation, ctes: Ctes, outer: Scope | None) -> Shape:
         shapes = [self.query(arm, ctes, outer) for arm in self._arms(node, ctes, outer)]
@@ -161,8 +183,9 @@ class Resolver:
         self.work.check_scans(scans, node)
         # A column is as large as the largest that any arm puts in its place.
         largest = max((fact.size for shape in shapes for fact in shape.columns.values()), default=0)
-        columns = {name: Fact(fact.type, largest) for name, fact in columns.items()}
-        result = Shape(columns, is_open, rows, scans, placed=shapes[0].placed)
+        columns = {name: Fact(fact.type, largest, fact.variety) for name, fact in columns.items()}
+        origins = frozenset[TableName]().union(*(shape.origins for shape in shapes))
+        result = Shape(columns, is_open, rows, scans, shapes[0].placed, origins)
         self._tail(node, Scope(ctes, outer, [Relation("", result)]))
         return result
 
@@ -196,10 +219,10 @@ class Resolver:
         width = len(node.expressions[0].expressions) if node.expressions else 0
         rows = [row.expressions for row in node.expressions]
         columns = {
-            f"col{index}": Fact(values=tuple(row[index] for row in rows if index < len(row)))
+            f"col{index}": _given(tuple(row[index] for row in rows if index < len(row)))
             for index in range(width)
         }
-        return Shape(columns, rows=float(len(node.expressions)))
+        return Shape(columns, rows=float(len(rows)))
 
     def _tail(self, node: exp.Expr, scope: Scope) -> None:
         for clause in _TAIL:
@@ -213,9 +236,16 @@ def _renamed(shape: Shape, cte: exp.Expr) -> Shape:
     return shape.renamed(names) if names else shape
 
 
+def _given(values: tuple[exp.Expr, ...]) -> Fact:
+    """What is known about a column of VALUES that has *values*."""
+    return Fact(values=values, variety=different(values))
+
+
 def _first_only(shape: Shape) -> Shape:
     """*shape*, whose values are those of a first step and not all that come."""
-    columns = {name: Fact(fact.type, fact.size) for name, fact in shape.columns.items()}
+    columns = {
+        name: Fact(fact.type, fact.size, fact.variety) for name, fact in shape.columns.items()
+    }
     return replace(shape, columns=columns)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlglot import exp
 
 from ._names import TableName, fold
+
+_TABLE_ROWS: Final = 1_000.0
 
 
 @dataclass(slots=True)
@@ -24,8 +27,10 @@ class Fact(NamedTuple):
 
     type: str = ""
     """Where the policy says it."""
-    size: float = 256.0
-    """In characters."""
+    size: float = 48.0
+    """In characters or items."""
+    variety: float = math.inf
+    """How many different values it has at most."""
     span: tuple[float, float] | None = None
     """The least and the greatest value, of what a generator makes."""
     values: tuple[exp.Expr, ...] = ()
@@ -51,6 +56,9 @@ class Shape:
     placed: bool = False
     """Whether `columns` has an entry for every column in its place, if under no name of the query."""
 
+    origins: frozenset[TableName] = frozenset()
+    """The tables whose rows it may hold more than once."""
+
     def renamed(self, names: list[str]) -> Shape:
         """The shape with its first columns called *names*."""
         facts = list(self.columns.items()) if self.placed or not self.open else []
@@ -71,12 +79,21 @@ class Relation:
     bases: tuple[Base, ...] = ()
     ties: int = 0
     """How many equalities tie its rows to what stands before."""
+    keys: float = 1.0
+    """How many different values these equalities compare."""
+    varieties: dict[str, float] = field(default_factory=dict)
+    """How many different values are left in columns that equalities have narrowed."""
     source: str = ""
     """The name of the CTE that it reads, if any."""
     gone: bool = False
     """Whether it stands on the right of a SEMI or ANTI join, and can be named in ON only."""
     path: tuple[str, ...] = ()
     """Catalog, schema and table, where these may qualify a column."""
+
+    def tie(self, variety: float) -> None:
+        """Ties it by one more equality, of columns with so many different values."""
+        self.ties += 1
+        self.keys *= min(variety, max(_TABLE_ROWS, self.shape.rows))
 
     def answers_to(self, parts: tuple[str, ...]) -> int:
         """How many of the leading *parts* name this relation; 0 when they do not."""
@@ -100,6 +117,14 @@ class Scope:
     rows: float = 1.0
     weight: float = 1.0
     """How many values the generators among the expressions make for each row."""
+    times: float = 1.0
+    """How often the body of a lambda is evaluated for each evaluation of what stands around it."""
+    correlated: bool = False
+    """Whether it names something of a level around it."""
+    outer_keys: float = 1.0
+    """How many different values tie it to levels around it."""
+    found: set[tuple[str, int]] = field(default_factory=set)
+    """The names that were resolved here as columns, each with how many relations there then were."""
     inner: dict[int, Scope] = field(default_factory=dict)
     """The scopes of the queries seen so far inside this level, by the identity of their nodes."""
 
@@ -114,6 +139,17 @@ class Scope:
     def visible(self) -> list[Relation]:
         """The relations whose columns can be named."""
         return [relation for relation in self.relations if not relation.gone]
+
+    def reach(self, level: Scope) -> None:
+        """Notes that something of *level* is named here."""
+        for passed in self.levels():
+            if passed is level:
+                return
+            passed.correlated = True
+
+    def select_level(self) -> Scope:
+        """The innermost level that is one of a SELECT."""
+        return next((level for level in self.levels() if not level.parameters), self)
 
     def in_sight(self) -> Iterator[Relation]:
         """Every relation of this level and of those around it."""

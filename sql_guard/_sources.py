@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
 from ._hints import for_table
+from ._joins import tie, tie_by_name
 from ._names import fold
 from ._report import Report
 from ._scope import Base, Fact, Relation, Scope, Shape
-from ._work import ties
 
 if TYPE_CHECKING:
     from ._resolve import Resolver
 
 _ASSUMED_ROWS: Final = 1_000.0
-_ASSUMED_ITEMS: Final = 10.0
+# A list may hold the same few values over and over.
+_FEW_VALUES: Final = 10.0
+_MAX_OPEN_PIVOTS: Final = 2
+_MAX_PIVOTED_ROWS: Final = 10_000.0
 _COMMANDS: Final = frozenset({"show", "describe", "desc", "summarize"})
-_TYING: Final = frozenset({"NATURAL", "ASOF", "POSITIONAL", "SEMI", "ANTI"})
+_ALONE: Final = frozenset({"ASOF", "POSITIONAL", "SEMI", "ANTI"})
 _OF_QUERIES: Final = ("with_", "order", "limit", "offset")
 _LEFT_ONLY: Final = frozenset({"SEMI", "ANTI"})
 _FUNCTION_COLUMNS: Final = {True: "range", False: "generate_series"}
@@ -83,12 +87,23 @@ class Sources:
                 self._resolver.columns.joined(using, left, right)
             if "NATURAL" in kind:
                 self._resolver.columns.natural(left, right, join)
-            count = ties(on, right, scope) + len(using or ())
-            if _TYING.intersection(kind):
-                count += 2
+            tie(on, right, scope)
+            tie_by_name([fold(name.name) for name in using or ()], left, right)
+            if "NATURAL" in kind:
+                tie_by_name(_shared(left, right), left, right)
+            alone = _ALONE.intersection(kind)
             for relation in right:
-                relation.ties += count
+                if alone:
+                    self._compared(relation, left, join)
                 relation.gone = relation.gone or not _LEFT_ONLY.isdisjoint(kind)
+
+    def _compared(self, relation: Relation, left: list[Relation], join: exp.Expr) -> None:
+        """Ties *relation*, of whose rows none or one goes with each row of *left*."""
+        if not relation.ties:
+            rows = math.prod(max(1.0, r.shape.rows) for r in (*left, relation) if not r.ties)
+            self._resolver.work.check_rows(rows, join)
+        relation.ties += 2
+        relation.keys = math.inf
 
     def _table(self, node: exp.Table, scope: Scope) -> Relation:
         self._report.seen.add(id(node))
@@ -115,8 +130,8 @@ class Sources:
         base = Base(node, key)
         if (condition := policy.filter_of(key)) is not None:
             self._report.filtered(base, condition)
-        facts = {column: Fact(kind) for column, kind in columns.items()}
-        shape = Shape(facts, rows=_ASSUMED_ROWS, scans=1)
+        facts = {c: Fact(kind, variety=_ASSUMED_ROWS) for c, kind in columns.items()}
+        shape = Shape(facts, rows=_ASSUMED_ROWS, scans=1, origins=frozenset({key}))
         alias = _alias(node)
         path = () if alias else (fold(policy.catalog or ""), *key)
         relation = Relation(alias or name, shape, policy.denied_of(key), (base,), path=path)
@@ -175,8 +190,9 @@ class Sources:
             fact = self._resolver.work.estimator.made_by(call, arguments)
             shape = Shape(dict.fromkeys(names or [own], fact), rows=count)
         else:
-            rows = _ASSUMED_ITEMS * arguments.weight
-            shape = Shape(dict.fromkeys(names, Fact()), open=True, rows=rows)
+            rows = self._resolver.work.unnested(call, arguments)
+            few = Fact(variety=_FEW_VALUES)
+            shape = Shape(dict.fromkeys(names, few), open=True, rows=rows)
         return Relation(_alias(node) or own_name(call), shape)
 
     def _pivoted(self, node: exp.Pivot, found: list[Relation], scope: Scope) -> Relation:
@@ -191,6 +207,7 @@ class Sources:
         if not (node.expressions or node.args.get("fields")):
             # The generator has no text for a pivot without columns: it would write another one.
             self._refuse(node)
+        self._check_width(node, found)
         if isinstance(into := node.args.get("into"), exp.UnpivotColumns):
             self._report.sees_names((into.this, *into.expressions))
         for key in ("expressions", "fields", "using", "group"):
@@ -199,6 +216,20 @@ class Sources:
                 if isinstance(part, exp.Expr):
                     self._pivot_part(part, inside, unpivot=unpivot)
         return Relation(_alias(node), Shape({}, open=True))
+
+    def _check_width(self, node: exp.Pivot, found: list[Relation]) -> None:
+        """Refuses a pivot that makes a column of each of very many values, which it does not name."""
+        unnamed = [part for part in node.expressions if not isinstance(part, exp.In)]
+        if node.args.get("unpivot") or node.args.get("fields") or not unnamed:
+            return
+        rows = max((relation.shape.rows for relation in found), default=1.0)
+        if len(unnamed) > _MAX_OPEN_PIVOTS or rows > _MAX_PIVOTED_ROWS:
+            self._report.refuse(
+                "max_generated_rows",
+                "The pivot can make too many columns.",
+                "Name the values that become columns: PIVOT t ON c IN (...).",
+                node,
+            )
 
     def _pivot_part(self, part: exp.Expr, inside: Scope, *, unpivot: bool) -> None:
         self._report.sees_names((part, part.this) if unpivot else ())
@@ -237,6 +268,13 @@ class Sources:
 
 def _alias(node: exp.Expr) -> str:
     return fold(node.alias) if node.args.get("alias") else ""
+
+
+def _shared(left: list[Relation], right: list[Relation]) -> list[str]:
+    """The names that a NATURAL join of *left* and *right* compares, as far as they are known."""
+    ours = {name for relation in left for name in relation.shape.columns}
+    theirs = [name for relation in right for name in relation.shape.columns if name in ours]
+    return theirs or ["" for relation in (*left, *right) if relation.shape.open][:1]
 
 
 def _column_aliases(node: exp.Expr) -> list[str]:

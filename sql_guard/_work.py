@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from sqlglot import exp
 
-from ._estimate import Estimator
 from ._growth import grows
 from ._names import TableName, fold
 from ._report import Report
 from ._scope import Relation, Scope
+from ._sizes import Estimator
 
 # Joins may make this many times the rows that one generator may make.
 _JOIN_FACTOR: Final = 100
-_SELF_JOIN_FACTOR: Final = 20.0
+SELF_JOIN_FACTOR: Final = 20.0
+"""How many rows of its own a table's row matches where the two share a value that is no key."""
 _MAX_SCANS: Final = 256
 _MAX_PAIRS: Final = 1e7
+_MAX_ROWS_OF_PAIRS: Final = 1e11
+# Items of lists may be this many times the rows that one generator may make.
+_VALUE_FACTOR: Final = 30
+# One value that is put together out of many rows or other values may be this many times as large.
+_COLUMN_FACTOR: Final = 50
+# Characters and items of all values that a statement makes larger may be this many times as many.
+_VOLUME_FACTOR: Final = 300
 _MAX_WIDTH: Final = 1_000
+_MAX_GROUPINGS: Final = 64
 
 # Position of the argument that sets the size of the result.
 _SIZED: Final = {
@@ -33,16 +43,20 @@ _SIZED: Final = {
     "arg_min_null": 2,
     "arg_max_nulls_last": 2,
     "arg_min_nulls_last": 2,
+    "bitstring": 1,
+    "reservoir_quantile": 2,
 }
 _COLLECTING: Final = frozenset(
     {"histogram", "histogram_exact", "json_group_array", "json_group_object", "group_concat"}
     | {"json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg", "map_agg", "multimap_agg"}
 )
+# Over a window these look at every row of each frame anew.
+_WHOLE_FRAMES: Final = frozenset({"mode", "entropy", "mad", "approx_quantile", "approx_top_k"})
 _FORMATS: Final = frozenset({"printf", "format"})
 _PAIRWISE: Final = frozenset(
     {
         *("damerau_levenshtein", "hamming", "mismatches", "jaccard", "jaro_similarity"),
-        *("jaro_winkler_similarity", "levenshtein", "editdist3"),
+        *("jaro_winkler_similarity", "levenshtein", "editdist3", "like"),
     }
 )
 _REDUCERS: Final = frozenset({"list_reduce", "array_reduce", "reduce"})
@@ -55,15 +69,19 @@ _METHODS: Final = frozenset(
 )
 _METHODS_AS_CALLS: Final = _METHODS - {"string_agg", "pad"}
 _SCHEMAS: Final = frozenset({"main", "temp", "system", "pg_catalog", "information_schema"})
+_MATCHES: Final = (exp.Like, exp.ILike, exp.Glob, exp.SimilarTo, exp.RegexpLike)
+_JOINERS: Final = frozenset(
+    {"list_string_agg", "list_aggregate", "array_aggregate", "list_aggr", "array_aggr", "aggregate"}
+)
+_LONG_SEPARATOR: Final = 100.0
 SIZED_NODES: Final = (
     *(exp.Anonymous, exp.Format, exp.GenerateSeries, exp.JarowinklerSimilarity, exp.Levenshtein),
-    *(exp.ApproxTopK, exp.Pad, exp.Reduce, exp.Repeat, exp.Replace, exp.ExplodingGenerateSeries),
+    *(exp.ApproxTopK, exp.Explode, exp.Pad, exp.Reduce, exp.RegexpReplace, exp.Repeat, exp.Replace),
+    *(exp.ApproxQuantile, exp.ArrayToString, exp.ExplodingGenerateSeries, exp.Mode, *_MATCHES),
 )
 """Nodes whose values are checked; calls of functions without a type of their own are among them."""
-_KEY_LIKE: Final = (
-    *(exp.Paren, exp.Cast, exp.TryCast, exp.Lower, exp.Upper, exp.Trim, exp.TimestampTrunc),
-    *(exp.LastDay, exp.Coalesce, exp.Substring, exp.Add, exp.Sub, exp.DPipe, exp.Left),
-)
+
+_GROWING: Final = (exp.Repeat, exp.Pad, exp.Replace, exp.RegexpReplace)
 
 
 class Work:
@@ -87,43 +105,106 @@ class Work:
         if isinstance(node.parent, exp.Dot) and _called(node) in _METHODS:
             self._method(node, node.parent, scope)
         elif isinstance(node, exp.GenerateSeries):
-            _select_level(scope).weight *= self.generator(node, scope)
-        elif isinstance(node, exp.Repeat | exp.Pad | exp.Replace):
-            if self.estimator.size(node, scope) > self._limits.max_string:
+            self._weigh(node, self.generator(node, scope), scope)
+        elif isinstance(node, exp.Explode):
+            if node.find(exp.GenerateSeries) is None:
+                self._weigh(node, self.estimator.items(node.this, scope), scope)
+        elif isinstance(node, _GROWING):
+            size = self.estimator.size(node, scope)
+            if size > self._limits.max_string:
                 self._too_large(node)
+            self.volume(node, size, scope)
         elif isinstance(node, exp.Reduce) or _called(node) in _REDUCERS:
             self._reduction(node)
         else:
             self._called_by_name(node, _called(node), scope)
 
+    def _weigh(self, node: exp.Expr, count: float, scope: Scope) -> None:
+        """Notes that *node* makes *count* items for each row; refused when all are too many."""
+        level = scope.select_level()
+        level.weight *= max(1.0, count)
+        if level.weight * level.rows > self._limits.max_generated_rows * _VALUE_FACTOR:
+            self._too_many_rows(node)
+
+    def body(self, node: exp.Expr, count: float, scope: Scope) -> float:
+        """How often a lambda's body is evaluated for a list of *count* items in *scope*, in all."""
+        times = max(1.0, count)
+        times *= math.prod(level.times for level in scope.levels() if level.parameters)
+        if times > self._limits.max_generated_rows * _VALUE_FACTOR:
+            self._too_many_rows(node)
+        return max(1.0, count)
+
+    def unnested(self, call: exp.Expr, scope: Scope) -> float:
+        """How many rows the table function *call* makes, its arguments resolved in *scope*."""
+        arguments = [
+            part for part in call.iter_expressions() if not isinstance(part, exp.TableAlias)
+        ]
+        items = max((self.estimator.items(part, scope) for part in arguments), default=1.0)
+        return max(items, scope.weight)
+
+    def volume(self, node: exp.Expr, size: float, scope: Scope) -> None:
+        """Refuses values of *size* characters or items that together are too large."""
+        level = scope.select_level()
+        times = math.prod(inner.times for inner in scope.levels() if inner.parameters)
+        total = level.rows * max(level.weight, times) * size
+        most = self._limits.max_generated_rows
+        if size > most * _VALUE_FACTOR or total > most * _VOLUME_FACTOR:
+            self._too_large(node)
+
+    def column(self, node: exp.Expr, size: float) -> None:
+        """Refuses a column whose values of *size* are made out of others of their kind."""
+        if size > self._limits.max_generated_rows * _COLUMN_FACTOR:
+            self._too_large(node)
+
     def _called_by_name(self, node: exp.Expr, name: str, scope: Scope) -> None:
         if name in _SIZED:
             self._sized(node, _SIZED[name], scope)
+            self.volume(node, self.estimator.size(node, scope), scope)
+        elif name == "regexp_split_to_table":
+            self._weigh(node, self.estimator.items(node, scope), scope)
         elif name in _FORMATS:
             self._format(node)
         elif name in _COLLECTING:
             self.aggregate(node, scope)
+        elif name in _WHOLE_FRAMES and isinstance(node.parent, exp.Window):
+            if scope.select_level().rows ** 2 > _MAX_ROWS_OF_PAIRS:
+                self._too_large(node)
         elif name in _PAIRWISE:
             sizes = [self.estimator.size(part, scope) for part in _arguments(node)]
-            if len(sizes) > 1 and sizes[0] * sizes[1] > _MAX_PAIRS:
-                self._too_large(node)
+            self._pairs(node, math.prod(sizes[:2]), scope)
+        elif isinstance(node, exp.ArrayToString) or name in _JOINERS:
+            listed, *others = _arguments(node)
+            between = max((self.estimator.size(part, scope) for part in others), default=0)
+            if between > _LONG_SEPARATOR:
+                self._pairs(node, self.estimator.items(listed, scope) * between, scope)
+
+    def _pairs(self, node: exp.Expr, pairs: float, scope: Scope) -> None:
+        """Refuses a function whose work is the product of the sizes of what it is given."""
+        level = scope.select_level()
+        if pairs > _MAX_PAIRS or pairs * level.rows * level.weight > _MAX_ROWS_OF_PAIRS:
+            self._too_large(node)
 
     def aggregate(self, node: exp.Expr, scope: Scope) -> None:
         """Checks an aggregate that keeps all its input, such as `string_agg`."""
-        rows = _select_level(scope).rows
-        size = self.estimator.size(node, scope)
-        if rows * size > self._limits.max_generated_rows * 1_000:
+        level = scope.select_level()
+        size = sum(self.estimator.size(part, scope) for part in node.iter_expressions())
+        # Over a window each row gets a value of its own, which may hold all the others.
+        around = node.find_ancestor(exp.Window, exp.Select, exp.Subquery)
+        times = level.rows if isinstance(around, exp.Window) else 1.0
+        if (
+            times * level.rows * level.weight * size
+            > self._limits.max_generated_rows * _VOLUME_FACTOR
+        ):
             self._too_large(node)
 
     def joined(self, rows: float, relations: Sequence[Relation], node: exp.Expr) -> float:
         """*rows*, the estimate of one FROM, with its repeated tables weighed; refused when too many."""
         seen: set[TableName] = set()
         for relation in relations:
-            for base in relation.bases:
-                # A table joined to itself on one column often matches many rows of its own.
-                if base.name in seen and relation.ties == 1:
-                    rows *= _SELF_JOIN_FACTOR
-                seen.add(base.name)
+            # A table joined to itself on one column often matches many rows of its own.
+            if relation.ties == 1 and relation.shape.origins & seen:
+                rows *= SELF_JOIN_FACTOR
+            seen |= relation.shape.origins
         self.check_rows(rows, node)
         return rows
 
@@ -136,6 +217,17 @@ class Work:
                 "Join on equal keys, and aggregate before joining.",
                 node,
             )
+
+    def groupings(self, sets: float, rows: float, node: exp.Expr) -> None:
+        """Refuses CUBE, ROLLUP and GROUPING SETS that group *rows* in too many ways."""
+        if sets > _MAX_GROUPINGS:
+            self._report.refuse(
+                "max_generated_rows",
+                f"The rows are grouped in more than {_MAX_GROUPINGS} ways.",
+                "Name the groupings that are needed in GROUPING SETS.",
+                node,
+            )
+        self.check_rows(sets * rows, node)
 
     def check_scans(self, scans: int, node: exp.Expr) -> None:
         """Refuses a query that reads tables too often once its CTEs are written out."""
@@ -208,84 +300,6 @@ class Work:
         )
 
 
-def join_rows(node: exp.Expr, relations: Sequence[Relation], scope: Scope) -> float:
-    """
-    About how many rows FROM and the joins of *node* make.
-
-    A relation that equality ties to what stands before it adds no rows, any other multiplies them.
-    """
-    where = node.args.get("where")
-    _tie_by_where(where.this if where is not None else None, scope)
-    rows = 1.0
-    for relation in relations:
-        if relation.ties:
-            rows = max(rows, relation.shape.rows)
-        else:
-            rows *= max(1.0, relation.shape.rows)
-    return rows
-
-
-def ties(condition: exp.Expr | None, right: Iterable[Relation], scope: Scope) -> int:
-    """How many conjuncts of *condition* equate a column of *right* with one of elsewhere."""
-    own = {id(relation) for relation in right}
-    count = 0
-    for one, other in equalities(condition):
-        sides = (_relation_of(one, scope), _relation_of(other, scope))
-        if None not in sides and sum(id(side) in own for side in sides) == 1:
-            count += 1
-    return count
-
-
-def _tie_by_where(condition: exp.Expr | None, scope: Scope) -> None:
-    """Counts each equality of columns of two relations for the later of the two."""
-    order = {id(relation): index for index, relation in enumerate(scope.relations)}
-    for one, other in equalities(condition):
-        sides = [side for side in (_relation_of(one, scope), _relation_of(other, scope)) if side]
-        if len(sides) == 2 and sides[0] is not sides[1]:
-            later = max(sides, key=lambda side: order.get(id(side), -1))
-            later.ties += 1
-
-
-def equalities(condition: exp.Expr | None) -> Iterator[tuple[exp.Expr, exp.Expr]]:
-    """The two sides of each conjunct of *condition* that is an equality."""
-    stack = [condition] if condition is not None else []
-    while stack:
-        current = stack.pop()
-        if isinstance(current, exp.And):
-            stack += [current.this, current.expression]
-        elif isinstance(current, exp.Paren):
-            stack.append(current.this)
-        elif isinstance(current, exp.EQ | exp.NullSafeEQ):
-            if isinstance(current.this, exp.Tuple) and isinstance(current.expression, exp.Tuple):
-                yield from zip(
-                    current.this.expressions, current.expression.expressions, strict=False
-                )
-            else:
-                yield current.this, current.expression
-
-
-def _relation_of(node: exp.Expr, scope: Scope) -> Relation | None:
-    """The relation of the column that *node* is, or keeps apart nearly as well as the column does."""
-    while isinstance(node, _KEY_LIKE):
-        node = node.this
-    if not isinstance(node, exp.Column):
-        return None
-    name, table = fold(node.name), fold(node.text("table"))
-    for level in scope.levels():
-        for relation in level.relations:
-            if table == relation.alias if table else name in relation.shape.columns:
-                return relation
-        if not table:
-            for relation in level.relations:
-                if relation.shape.open:
-                    return relation
-    return None
-
-
-def _select_level(scope: Scope) -> Scope:
-    return next((level for level in scope.levels() if not level.parameters), scope)
-
-
 def _receiver(node: exp.Expr) -> exp.Expr | None:
     """The value before the dot of a call; None where that may be a schema of the function's."""
     if isinstance(node, exp.Dot) and isinstance(node.expression, exp.Identifier):
@@ -309,6 +323,9 @@ _TYPED: Final[dict[type[exp.Expr], str]] = {
     exp.Levenshtein: "levenshtein",
     exp.JarowinklerSimilarity: "jaro_winkler_similarity",
     exp.ApproxTopK: "approx_top_k",
+    exp.ApproxQuantile: "approx_quantile",
+    exp.Mode: "mode",
+    **dict.fromkeys(_MATCHES, "like"),
 }
 
 

@@ -20,6 +20,7 @@ from sql_guard import (
     _expressions,
     _functions,
     _guard,
+    _joins,
     _output,
     _parse,
     _recursion,
@@ -66,6 +67,14 @@ def one(*_: Any, **__: Any) -> float:
     return 1.0
 
 
+def endless(*_: Any) -> float:
+    return float("inf")
+
+
+def move_given(_by: Any, move: Any) -> Any:
+    return move
+
+
 def rows_given(_self: Any, rows: float, *_: Any) -> float:
     return rows
 
@@ -108,6 +117,15 @@ MUTATIONS: dict[str, tuple[Any, str, Any]] = {
     "sizes of values": (_work.Work, "value", none),
     "sizes of aggregates": (_work.Work, "aggregate", none),
     "generated rows": (_work.Work, "generator", one),
+    "volumes of values": (_work.Work, "volume", none),
+    "columns put together": (_work.Work, "column", none),
+    "items in all": (_work.Work, "_weigh", none),
+    "bodies of lambdas": (_work.Work, "body", one),
+    "work on pairs": (_work.Work, "_pairs", none),
+    "groupings": (_work.Work, "groupings", none),
+    "columns of pivots": (_sources.Sources, "_check_width", none),
+    "different values of keys": (_scope.Relation, "keys", property(endless, none)),
+    "values left by equalities": (_joins, "_equated", endless),
     "rows of joins": (_work.Work, "check_rows", none),
     "scans of tables": (_work.Work, "check_scans", none),
     "recursion": (_resolve, "course", lambda *_: _recursion.Course(1.0)),
@@ -122,6 +140,9 @@ MUTATIONS: dict[str, tuple[Any, str, Any]] = {
     "growth in recursion": (_recursion, "grows", no),
     "growth in reductions": (_work, "grows", no),
     "fan-out in recursion": (_resolve.Resolver, "_fanout", one),
+    "values joined again in recursion": (_resolve, "repeats", no),
+    "steps too small to be taken": (_counters, "_rounded", move_given),
+    "work for each row around": (_scope.Scope, "reach", none),
 }
 
 

@@ -60,6 +60,22 @@ def test_a_misspelt_column_is_answered_with_the_right_one(guard: Guard) -> None:
     assert "Did you mean notional?" == hint
 
 
+def test_a_check_ends_once_enough_is_wrong(guard: Guard) -> None:
+    """Of very many things that are wrong the first twenty are told."""
+    columns = ", ".join(f"nope_{number}" for number in range(500))
+    verdict = guard.check(f"SELECT {columns} FROM risk.limits")
+
+    assert (False, 20) == (verdict.allowed, len(verdict.violations))
+
+
+def test_a_statement_that_is_too_large_is_not_resolved(guard: Guard) -> None:
+    """What exceeds a bound as a whole is refused for that, before its names are looked up."""
+    joins = " ".join(f"CROSS JOIN risk.nope_{number}" for number in range(30))
+    verdict = guard.check(f"SELECT desk FROM risk.limits {joins}")
+
+    assert ["max_joins"] == [violation.rule for violation in verdict.violations]
+
+
 def test_named_parameters_need_values(guard: Guard, database) -> None:
     """`$name` passes with a value, keeps its name, and its value counts for the bounds."""
     sql = "SELECT count(*) FROM risk.limits WHERE desk = $desk"

@@ -43,7 +43,7 @@ ONLY_THE_GUARD = {
     "catalog", "catalog_cte_shadow", "comment", "cte_shadow", "denied_col_alias",
     "denied_col_direct", "denied_col_row", "denied_col_star", "denied_table",
     "denied_table_nested", "jinja_smuggle", "meta_stmt", "more", "pivot_denied", "show_smuggle", "string_sql",
-    "unicode", "unicode_smuggle",
+    "templates", "unicode", "unicode_smuggle",
 }  # fmt: skip
 """Kinds of which cases read other tables, columns or the catalog of the same file."""
 

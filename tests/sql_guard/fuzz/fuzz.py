@@ -94,9 +94,9 @@ def main() -> int:
         f"{options.cases} cases from seed {options.seed} in {time.perf_counter() - started:.0f} s: "
         f"{accepted.total()} accepted {dict(accepted)}, "
         f"{kinds['escape']} escapes, {kinds['rows']} with other rows, {kinds['useless']} that only "
-        f"fail when canonical; slowest check {max(s['slowest'] for s in shares) * 1e3:.0f} ms\n"
+        f"fail when canonical, {kinds['slow']} slow; slowest check {max(s['slowest'] for s in shares) * 1e3:.0f} ms\n"
     )
-    return 1 if kinds["escape"] or kinds["rows"] else 0
+    return 1 if kinds["escape"] or kinds["rows"] or kinds["slow"] else 0
 
 
 if __name__ == "__main__":

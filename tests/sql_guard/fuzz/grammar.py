@@ -60,6 +60,15 @@ _REFUSED = [
     "getvariable",
 ]
 
+# Sources of many rows, whose columns differ much, little or not at all.
+_MANY = [
+    "range(1000000) t(x)",
+    "(SELECT i AS x, i % 3 AS k FROM range(300000) g(i))",
+    "(SELECT 1 AS x, 'a' AS k FROM range(300000))",
+    "(SELECT unnest(range(1000)) AS x, i > 5 AS k FROM range(1000) g(i))",
+    "unnest(string_split(repeat('a,', 4000), ',')) s(x)",
+]
+
 
 class Grammar:
     """Makes statements out of a source of chance."""
@@ -147,7 +156,7 @@ class Grammar:
             )
             source += join + other
             if join.strip() in ("JOIN", "LEFT JOIN", "SEMI JOIN"):
-                shared = self._random.choice([*set(columns) & set(more), "desk"])
+                shared = self._random.choice([*sorted(set(columns) & set(more)), "desk"])
                 source += self._random.choice(
                     [
                         f" USING ({shared})",
@@ -175,6 +184,8 @@ class Grammar:
         if self._ctes and kind < 0.4:
             name, columns = self._random.choice(self._ctes)
             return name, columns
+        if kind < 0.42:
+            return self._random.choice(_MANY), ["x", "k"]
         if kind < 0.45:
             return self._random.choice(
                 [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ _CHANCE = re.compile(
     re.IGNORECASE,
 )
 _SECONDS = 2.0
+_SLOW_SECONDS = 10.0
 # A message that quotes half a character cannot be decoded, and is an error all the same.
 _FAILURES = (duckdb.Error, UnicodeDecodeError)
 
@@ -66,9 +68,11 @@ class Oracle:
         return "useless: only the canonical text fails"
 
     def _rows_differ(self, sql: str, canonical: str) -> str | None:
+        started = time.thread_time()
         made = self._rows(self._everything, canonical)
         if made is None:
-            return None
+            used = time.thread_time() - started
+            return self._runs_on(canonical) if used > _SECONDS / 4 else None
         if not _SECRET.search(sql) and any(_SECRET.search(row) for row in made):
             return "escape: hidden data in the rows"
         if made != self._rows(self._listed, canonical) and not _CHANCE.search(canonical):
@@ -79,9 +83,18 @@ class Oracle:
         original = self._rows(self._listed, sql)
         return None if original in (None, made) else "rows: the canonical text gives others"
 
+    def _runs_on(self, canonical: str) -> str | None:
+        """What is wrong with a text that took long: a million rows may, but not for ever."""
+        started = time.thread_time()
+        made = self._rows(self._everything, canonical, _SLOW_SECONDS)
+        endless = made is None and time.thread_time() - started > _SLOW_SECONDS / 4
+        return "slow: it runs on and on" if endless else None
+
     @staticmethod
-    def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[str] | None:
-        timer = threading.Timer(_SECONDS, connection.interrupt)
+    def _rows(
+        connection: duckdb.DuckDBPyConnection, sql: str, seconds: float = _SECONDS
+    ) -> list[str] | None:
+        timer = threading.Timer(seconds, connection.interrupt)
         timer.start()
         try:
             rows = connection.execute(sql).fetchmany(5_000)
