@@ -10,7 +10,8 @@ from sqlglot import exp
 from ._policy import Limits
 from ._verdict import Violation
 
-_LISTS: Final = (exp.In, exp.Tuple, exp.Array, exp.Values, exp.Struct)
+_LISTS: Final = frozenset({exp.In, exp.Tuple, exp.Array, exp.Values, exp.Struct})
+_BOUNDED: Final = _LISTS | {exp.Join, exp.CTE, exp.Literal, exp.Placeholder}
 
 
 class Bounds:
@@ -25,30 +26,34 @@ class Bounds:
         self.exceeded = False
         """Whether the statement as a whole is larger than may be resolved."""
 
-    def of(self, node: exp.Expr) -> Iterator[Violation]:
-        """What *node* alone exceeds."""
+    def of(self, node: exp.Expr) -> Violation | None:
+        """What *node* alone exceeds, if anything."""
+        kind = type(node)
+        if kind not in _BOUNDED:
+            return None
         limits = self._limits
-        match node:
-            case exp.Join():
-                self._joins += 1
-            case exp.CTE():
-                self._ctes += 1
-            case exp.Literal() if len(node.name) > limits.max_string:
-                yield Violation(
+        if kind is exp.Join:
+            self._joins += 1
+        elif kind is exp.CTE:
+            self._ctes += 1
+        elif kind is exp.Literal:
+            if len(node.name) > limits.max_string:
+                return Violation(
                     rule="max_string",
                     message=f"A literal is longer than {limits.max_string} characters.",
                     hint="Use a shorter literal.",
                 )
-            case exp.Placeholder():
-                if not node.this or node.name not in self._parameters:
-                    yield _not_given()
-                self.parameters.add(node.name)
-            case exp.Expr() if isinstance(node, _LISTS) and _items(node) > limits.max_in_list:
-                yield Violation(
-                    rule="max_in_list",
-                    message=f"A list holds more than {limits.max_in_list} items.",
-                    hint="Filter by a range or a join instead of a long list.",
-                )
+        elif kind is exp.Placeholder:
+            self.parameters.add(node.name)
+            if not node.this or node.name not in self._parameters:
+                return _not_given()
+        elif len(node.expressions) > limits.max_in_list:
+            return Violation(
+                rule="max_in_list",
+                message=f"A list holds more than {limits.max_in_list} items.",
+                hint="Filter by a range or a join instead of a long list.",
+            )
+        return None
 
     def total(self) -> Iterator[Violation]:
         """What the statement as a whole exceeds."""
@@ -72,7 +77,3 @@ def _not_given() -> Violation:
         message="A parameter is used that was not given.",
         hint="Use only $name parameters whose values are passed along.",
     )
-
-
-def _items(node: exp.Expr) -> int:
-    return len(node.expressions)

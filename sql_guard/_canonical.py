@@ -25,15 +25,14 @@ def canonical_sql(tree: exp.Expr, report: Report) -> str:
     for star, names in report.exclusions:
         kept = [item for item in star.args["except_"] if fold(item.name) not in names]
         star.set("except_", kept)
-    for table in list(tree.find_all(exp.Table)):
-        if table.args.get("catalog"):
-            table.set("catalog", None)
-        if id(table) in narrowed:
-            tree = _narrow(tree, narrowed[id(table)], report)
-    for node in list(tree.find_all(*_AS_WRITTEN)):
-        if node.args.get("unit") is None:
-            parts = [part for part in (node.this, node.args.get("expression")) if part is not None]
-            node.replace(exp.Anonymous(this=node.sql_name().lower(), expressions=parts))
+    for node in list(tree.find_all(exp.Table, *_AS_WRITTEN)):
+        if isinstance(node, exp.Func):
+            _write_as_read(node)
+            continue
+        if node.args.get("catalog"):
+            node.set("catalog", None)
+        if id(node) in narrowed:
+            _narrow(narrowed[id(node)], report)
     limit = report.policy.limits.add_row_limit
     if limit is not None:
         tree = _limited(tree, limit)
@@ -46,7 +45,13 @@ def canonical_sql(tree: exp.Expr, report: Report) -> str:
     )
 
 
-def _narrow(tree: exp.Expr, base: Base, report: Report) -> exp.Expr:
+def _write_as_read(call: exp.Func) -> None:
+    if call.args.get("unit") is None:
+        parts = [part for part in (call.this, call.args.get("expression")) if part is not None]
+        call.replace(exp.Anonymous(this=call.sql_name().lower(), expressions=parts))
+
+
+def _narrow(base: Base, report: Report) -> None:
     """Replaces a table by a sub-select of its listed columns, under the same name."""
     node = base.node
     schema, name = base.name
@@ -60,7 +65,6 @@ def _narrow(tree: exp.Expr, base: Base, report: Report) -> exp.Expr:
     inner = in_engine_case(inner, report.policy.dialect)
     kept = {key: node.args.get(key) for key in ("pivots", "sample", "joins")}
     node.replace(exp.Subquery(this=inner, alias=alias, **kept))
-    return tree
 
 
 def _limited(tree: exp.Expr, limit: int) -> exp.Expr:

@@ -16,7 +16,7 @@ from ._bounds import Bounds
 from ._canonical import canonical_sql
 from ._dialects import MISSPELT, in_engine_case, misspelt
 from ._functions import FunctionRule
-from ._nodes import known_syntax
+from ._nodes import unknown_syntax
 from ._parse import Unreadable, tokens_of, tree_of
 from ._policy import GuardPolicy
 from ._report import Enough, OutOfTime, Report
@@ -75,7 +75,7 @@ class Guard:
             self._rules(tree, tokens, report, parameters)
         if report.violations:
             return _refused(*report.violations)
-        pivots = tree.find(exp.Pivot) is not None
+        pivots = self._second_opinion is not None and tree.find(exp.Pivot) is not None
         canonical = canonical_sql(tree, report)
         if violation := self._second_thoughts(sql, canonical, report, pivots=pivots):
             return _refused(violation)
@@ -123,9 +123,9 @@ class Guard:
         functions = self._functions
         names: list[exp.Expr] = []
         for node in tree.walk():
-            if isinstance(node, _RESOLVED):
+            if type(node) in _RESOLVED:
                 names.append(node)
-            for violation in known_syntax(node):
+            if (violation := unknown_syntax(node)) is not None:
                 report.add(violation, node)
             if isinstance(node, exp.Func) and functions.is_call(node):
                 name = functions.allowed_name(node)
@@ -133,7 +133,7 @@ class Guard:
                     report.add(functions.refusal(node), node)
                 else:
                     report.functions.add(name)
-            for violation in bounds.of(node):
+            if (violation := bounds.of(node)) is not None:
                 report.add(violation, node)
         for violation in bounds.total():
             bounds.exceeded = True
@@ -153,17 +153,12 @@ def _lost_queries(nodes: list[exp.Expr], tokens: list[Token]) -> bool:
     return sum(isinstance(node, exp.Select) for node in nodes) < written
 
 
-_RESOLVED: Final = (
-    *(
-        exp.Table,
-        exp.Column,
-        exp.Columns,
-        exp.PositionalColumn,
-        exp.Placeholder,
-        exp.Lambda,
-        exp.Dot,
-    ),
-    *(exp.Select, exp.SetOperation, exp.Anonymous, exp.GenerateSeries, exp.Repeat, exp.Pad),
+_RESOLVED: Final = frozenset(
+    {
+        *(exp.Table, exp.Column, exp.Columns, exp.PositionalColumn, exp.Placeholder, exp.Lambda),
+        *(exp.Dot, exp.Select, exp.Union, exp.Except, exp.Intersect, exp.Anonymous),
+        *(exp.GenerateSeries, exp.ExplodingGenerateSeries, exp.Repeat, exp.Pad),
+    }
 )
 
 _TOO_COMPLEX: Final = Violation(

@@ -8,7 +8,6 @@ later parser adds is refused until someone has looked at it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from sqlglot import exp
@@ -97,27 +96,25 @@ _TYPES_WITHOUT_NAME: Final = frozenset(
 )
 
 
-def known_syntax(node: exp.Expr) -> Iterator[Violation]:
-    """Refuses *node* when it is no function and its type, clauses or bare word are not listed."""
+def unknown_syntax(node: exp.Expr) -> Violation | None:
+    """What is wrong with *node* if it is no function and its type, clauses or word are not listed."""
     kind = type(node)
     if kind not in SYNTAX:
-        if not isinstance(node, exp.Func):
-            yield _unknown()
+        wrong = not isinstance(node, exp.Func)
     elif kind is exp.DataType:
-        if node.this in _TYPES_WITHOUT_NAME:
-            yield _unknown_type()
+        return _unknown_type() if node.this in _TYPES_WITHOUT_NAME else None
     elif kind is exp.Var:
-        if node.name.lower() not in _BARE_WORDS and not isinstance(node.parent, exp.Kwarg):
-            yield _unknown()
-    elif (kind in _NEVER_EMPTY and not any(node.args.values())) or _has_unknown_clause(node):
-        yield _unknown()
+        wrong = node.name.lower() not in _BARE_WORDS and not isinstance(node.parent, exp.Kwarg)
+    else:
+        wrong = (kind in _NEVER_EMPTY and not any(node.args.values())) or _has_unknown_clause(node)
+    return _unknown() if wrong else None
 
 
 def _has_unknown_clause(node: exp.Expr) -> bool:
     allowed = ARGUMENTS.get(type(node))
-    return allowed is not None and any(
-        value and key not in allowed for key, value in node.args.items()
-    )
+    if allowed is None or allowed.issuperset(node.args):
+        return False
+    return any(value and key not in allowed for key, value in node.args.items())
 
 
 def _unknown_type() -> Violation:
