@@ -61,14 +61,20 @@ class _Counter(NamedTuple):
     """What the condition adds to the column before it compares."""
 
 
-def counted(condition: exp.Expr, recurring: Recurring) -> float:
-    """How many steps *condition* leaves, when it compares a counter with a constant."""
-    start_query, arm, scope = recurring.start, recurring.arm, recurring.scope
-    estimator = recurring.estimator
-    counter, bound, upward = _comparison(condition, scope, estimator)
+def counted(condition: exp.Expr, recurring: Recurring) -> tuple[float, str]:
+    """How many steps *condition* leaves, and the counter that it compares with a constant."""
+    counter, bound, upward = _comparison(condition, recurring.scope, recurring.estimator)
     name = recurring.column(counter.column) if counter is not None else ""
     if counter is None or not name:
-        return UNKNOWN
+        return UNKNOWN, ""
+    return _steps(counter, name, bound, recurring, upward=upward), name
+
+
+def _steps(
+    counter: _Counter, name: str, bound: exp.Expr | None, recurring: Recurring, *, upward: bool
+) -> float:
+    start_query, arm, scope = recurring.start, recurring.arm, recurring.scope
+    estimator = recurring.estimator
     index = recurring.columns.index(name)
     firsts = first_values(start_query, index)
     if index >= len(arm.expressions) or not firsts:

@@ -16,9 +16,11 @@ from ._scope import Relation, Scope
 _CUT_VARIETY: Final = 50.0
 _CALCULATED_VARIETY: Final = 1_000.0
 _TRUTHS: Final = 3.0
+FEW_VALUES: Final = 10.0
+"""How many different values are taken to be in a list, which may hold the same ones over and over."""
 _SAME_VARIETY: Final = (exp.Paren, exp.Cast, exp.TryCast, exp.Lower, exp.Upper, exp.Coalesce)
 _CUTTING: Final = (exp.Trim, exp.TimestampTrunc, exp.LastDay, exp.Substring, exp.Left)
-_VARYING: Final = (exp.Column, exp.Subquery, exp.Explode, exp.Func, exp.Star)
+_VARYING: Final = (exp.PositionalColumn, exp.Star, exp.Window)
 _SHIFTING: Final = (exp.Add, exp.Sub, exp.DPipe)
 
 
@@ -78,14 +80,40 @@ def variety(node: exp.Expr, scope: Scope) -> float:
             found = different(listed.expressions)
         case exp.Explode(this=exp.GenerateSeries()):
             found = UNKNOWN
+        case exp.Explode():
+            varied = list(_varied(node.this, scope))
+            found = _CALCULATED_VARIETY if varied else FEW_VALUES
         case _:
-            found = _CALCULATED_VARIETY if node.find(*_VARYING) is not None else 1.0
+            found = min(_CALCULATED_VARIETY, math.prod(_varied(node, scope)))
     return found
+
+
+def _varied(node: exp.Expr, scope: Scope) -> Iterator[float]:
+    """How many different values each part of *node* has that is not the same in all rows."""
+    stack = [node]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, _VARYING):
+            yield UNKNOWN
+        elif isinstance(part, exp.Column | exp.Explode):
+            yield variety(part, scope)
+        elif isinstance(part, exp.Subquery | exp.Select):
+            inner = scope.inner.get(id(part.unnest()))
+            if inner is None or inner.correlated:
+                yield UNKNOWN
+        else:
+            stack.extend(part.iter_expressions())
 
 
 def different(values: Iterable[exp.Expr]) -> float:
     """How many of *values* differ in how they are written."""
-    return float(len({value.sql() for value in values}))
+    return float(len({_as_written(value) for value in values}))
+
+
+def _as_written(value: exp.Expr) -> str | tuple[str, bool]:
+    if isinstance(value, exp.Literal):
+        return value.name, bool(value.is_string)
+    return value.sql()
 
 
 def _variety(node: exp.Expr, scope: Scope) -> float:

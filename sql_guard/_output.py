@@ -79,19 +79,23 @@ def _is_renamed(item: exp.Expr) -> bool:
 def _numbered(node: exp.Select, columns: dict[str, Fact]) -> dict[str, Fact]:
     """The columns of *node* that number its rows."""
     found: dict[str, Fact] = {}
-    if any(_multiplies(part) for item in node.expressions for part in item.walk()):
+    numbers = [item for item in node.expressions if _is_number(item)]
+    if not numbers or any(_multiplies(part) for item in node.expressions for part in item.walk()):
         return found
     own = [item for item in node.expressions if isinstance(item, exp.Column)]
-    for item in node.expressions:
+    for item in numbers:
         window = item.unalias()
-        if not isinstance(window, exp.Window) or not isinstance(window.this, exp.RowNumber):
-            continue
         parts = window.args.get("partition_by") or ()
         if isinstance(item, exp.Alias) and all(part in own for part in parts):
             name = fold(item.alias)
             within = tuple(fold(part.name) for part in parts)
             found[name] = columns[name]._replace(within=within)
     return found
+
+
+def _is_number(item: exp.Expr) -> bool:
+    window = item.unalias()
+    return isinstance(window, exp.Window) and isinstance(window.this, exp.RowNumber)
 
 
 def _multiplies(node: exp.Expr) -> bool:
@@ -133,12 +137,14 @@ def _fact(node: exp.Expr, scope: Scope, work: Work) -> Fact:
 def _rows(node: exp.Select, scope: Scope, work: Work) -> float:
     rows = scope.rows * scope.weight
     work.check_rows(rows, node)
-    if (group := node.args.get("group")) is not None:
-        sets = grouping_sets(group)
-        work.groupings(sets, rows, group)
-    if (node.args.get("group") or node.args.get("distinct")) and _reads_tables(scope):
+    group = node.args.get("group")
+    if (group or node.args.get("distinct")) and _reads_tables(scope):
         rows = min(rows, _ASSUMED_GROUPS)
-    if node.args.get("group") is None and any(_aggregates(item) for item in node.expressions):
+    if group is not None:
+        sets = grouping_sets(group)
+        work.groupings(sets, scope.rows * scope.weight, group)
+        rows *= sets
+    elif any(_aggregates(item) for item in node.expressions):
         rows = 1.0
     limit = node.args.get("limit")
     if isinstance(limit, exp.Limit) and not limit.args.get("limit_options"):
@@ -153,8 +159,13 @@ def _reads_tables(scope: Scope) -> bool:
 
 
 def _aggregates(item: exp.Expr) -> bool:
-    """Whether *item* calls an aggregate that is not a window function."""
+    """Whether *item* calls an aggregate, outside of sub-selects, that is no window function."""
     return any(
-        not isinstance(node.parent, exp.Window | exp.Filter | exp.IgnoreNulls)
-        for node in item.find_all(exp.AggFunc)
+        isinstance(node, exp.AggFunc)
+        and not isinstance(node.parent, exp.Window | exp.Filter | exp.IgnoreNulls)
+        for node in item.walk(prune=_is_query)
     )
+
+
+def _is_query(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Query)

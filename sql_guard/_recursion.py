@@ -29,6 +29,8 @@ class Course(NamedTuple):
     """How often its recursive arm runs at most; unknown when not shown."""
     linked: bool = False
     """Whether a row of the start leads to no more rows than there are steps."""
+    counter: str = ""
+    """The column that is another in each step, if one is known."""
 
 
 _ENDLESS: Final = Course(UNKNOWN)
@@ -59,15 +61,17 @@ def course(
         return Course(1.0 if alone else _MAX_STEPS_WITH_JOIN)
     start = body.this.unnest() if isinstance(body.this, exp.Subquery) else body.this
     recurring = Recurring(start, arm, fold(own.alias_or_name), columns, scope, estimator)
-    found = min((counted(part, recurring) for part in _conditions(arm)), default=UNKNOWN)
+    found, counter = min(
+        (counted(part, recurring) for part in _conditions(arm)), default=(UNKNOWN, "")
+    )
     linked = not alone and found > _MAX_STEPS_WITH_JOIN
     if linked:
-        found = chained(own, recurring)
+        found, counter = chained(own, recurring), ""
     if found > _MAX_STEPS:
         return _ENDLESS
     longer = [estimator.size(i, scope) for i in arm.expressions if joins(i, is_own)]
     grown = found * found * max(longer, default=0)
-    return Course(found, linked) if grown <= _MAX_GROWTH else _ENDLESS
+    return Course(found, linked, counter) if grown <= _MAX_GROWTH else _ENDLESS
 
 
 def repeats(arm: exp.Expr, columns: list[str], own: Relation, other: Relation) -> bool:

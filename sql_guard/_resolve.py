@@ -102,7 +102,10 @@ class Resolver:
             growth = fanout ** min(found.steps, 1_000)
         rows = start.rows * growth
         self.work.check_rows(rows, cte)
-        return replace(start, rows=rows, scans=start.scans + again.scans)
+        columns = dict(start.columns)
+        if (fact := columns.get(found.counter)) is not None:
+            columns[found.counter] = fact._replace(variety=max(fact.variety, found.steps))
+        return replace(start, columns=columns, rows=rows, scans=start.scans + again.scans)
 
     def _fanout(self, arm: exp.Expr, holder: Scope, name: str, *, linked: bool) -> float:
         """How many rows one row becomes in a step: what the arm joins and no equality ties."""

@@ -40,6 +40,8 @@ class Fact(NamedTuple):
 
     def alone(self) -> Fact:
         """What of it still holds when its rows are multiplied or mixed with others."""
+        if not self.values and self.within is None:
+            return self
         return self._replace(values=(), within=None)
 
 

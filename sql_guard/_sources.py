@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from ._hints import for_table
-from ._joins import tie, tie_by_name
+from ._joins import FEW_VALUES, tie, tie_by_name
 from ._names import fold
 from ._report import Report
 from ._scope import Base, Fact, Relation, Scope, Shape
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ._resolve import Resolver
 
 _ASSUMED_ROWS: Final = 1_000.0
-# A list may hold the same few values over and over.
-_FEW_VALUES: Final = 10.0
 _MAX_OPEN_PIVOTS: Final = 2
 _MAX_PIVOTED_ROWS: Final = 10_000.0
 _COMMANDS: Final = frozenset({"show", "describe", "desc", "summarize"})
@@ -191,7 +189,7 @@ class Sources:
             shape = Shape(dict.fromkeys(names or [own], fact), rows=count)
         else:
             rows = self._resolver.work.unnested(call, arguments)
-            few = Fact(variety=_FEW_VALUES)
+            few = Fact(variety=FEW_VALUES)
             shape = Shape(dict.fromkeys(names, few), open=True, rows=rows)
         return Relation(_alias(node) or own_name(call), shape)
 

@@ -126,6 +126,8 @@ MUTATIONS: dict[str, tuple[Any, str, Any]] = {
     "columns of pivots": (_sources.Sources, "_check_width", none),
     "different values of keys": (_scope.Relation, "keys", property(endless, none)),
     "values left by equalities": (_joins, "_equated", endless),
+    "values that are the same in all rows": (_joins, "_varied", lambda *_: iter([endless()])),
+    "aggregates of sub-selects": (_output, "_is_query", no),
     "rows of joins": (_work.Work, "check_rows", none),
     "scans of tables": (_work.Work, "check_scans", none),
     "recursion": (_resolve, "course", lambda *_: _recursion.Course(1.0)),
