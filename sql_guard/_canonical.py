@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from sqlglot import ErrorLevel, exp
+from sqlglot.dialects.dialect import Dialect
 
 from ._dialects import in_engine_case
 from ._names import fold
@@ -15,7 +16,7 @@ from ._scope import Base
 _AS_WRITTEN: Final = (exp.ApproxTopK, exp.DateAdd)
 
 
-def canonical_sql(tree: exp.Expr, report: Report) -> str:
+def canonical_sql(tree: exp.Expr, report: Report, dialect: Dialect) -> str:
     """The text of *tree* that may run; *tree* is changed on the way."""
     narrowed = report.narrowed
     for column, bases in report.paths:
@@ -37,7 +38,7 @@ def canonical_sql(tree: exp.Expr, report: Report) -> str:
     if limit is not None:
         tree = _limited(tree, limit)
     return tree.sql(
-        report.policy.dialect,
+        dialect,
         identify=True,
         comments=False,
         copy=False,

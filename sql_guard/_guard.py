@@ -76,7 +76,7 @@ class Guard:
         if report.violations:
             return _refused(*report.violations)
         pivots = self._second_opinion is not None and tree.find(exp.Pivot) is not None
-        canonical = canonical_sql(tree, report)
+        canonical = canonical_sql(tree, report, self._dialect)
         if violation := self._second_thoughts(sql, canonical, report, pivots=pivots):
             return _refused(violation)
         report.check_time()
@@ -149,8 +149,8 @@ def _refused(*violations: Violation) -> Verdict:
 
 def _lost_queries(nodes: list[exp.Expr], tokens: list[Token]) -> bool:
     """Whether the parser dropped a query, as it drops arguments that a function should not have."""
-    written = sum(token.token_type is TokenType.SELECT for token in tokens)
-    return sum(isinstance(node, exp.Select) for node in nodes) < written
+    written = [token.token_type for token in tokens].count(TokenType.SELECT)
+    return [type(node) for node in nodes].count(exp.Select) < written
 
 
 _RESOLVED: Final = frozenset(

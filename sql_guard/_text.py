@@ -162,6 +162,10 @@ def _nesting(sql: str, tokens: Sequence[Token], limits: Limits) -> Iterator[Viol
 
 def _chains(sql: str, tokens: Sequence[Token], limits: Limits) -> Iterator[Violation]:
     """A chain such as `1+1+...`, `a[1][1]...` or `NOT NOT ...` nests as deep as parentheses do."""
+    if len(tokens) <= min(_MAX_QUERIES, _MAX_RUN, limits.max_in_list):
+        starts = [token.token_type for token in tokens]
+        if sum(map(starts.count, _LINK_STARTS)) <= _MAX_LINKS:
+            return
     run = queries = terms = links = 0
     previous: TokenType | None = None
     for token in tokens:
