@@ -38,8 +38,8 @@ _BLOCK: Final = re.compile(r"/\*|\*/")
 _ODD_CATEGORIES: Final = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf", "Cn", "Co", "Cs"})
 _BLANK_LETTERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
 # A statement of this many tokens, or of this many that are no commas, takes some 30 ms to check.
-_MAX_TOKENS: Final = 2_800
-_MAX_WORDS: Final = 1_500
+_MAX_TOKENS: Final = 2_400
+_MAX_WORDS: Final = 1_200
 _MAX_RUN: Final = 400
 _LINK_ENDS: Final = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET})
 _LINK_STARTS: Final = frozenset({TokenType.DOT, TokenType.L_BRACKET})
