@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from langgraph.types import Command, interrupt
 
@@ -15,6 +15,8 @@ async def ask(state: RunState) -> RunState:
     update = RunState(decision={"item": state["pending"], **answer}, pending=None)
     if answer["kind"] in ("respond", "edit"):
         update["answers"] = [*state.get("answers", []), answer["text"]]
+        # Another question has other sections, under the same names.
+        update["sections"] = dict.fromkeys(state.get("sections", {}), None)
     return update
 
 
@@ -43,16 +45,21 @@ async def ask_section(state: SectionState) -> SectionState | Command[Any]:
     """
     answer: dict[str, Any] = interrupt(state["pending"])
     if answer["kind"] == "edit":
-        return Command(
-            graph=Command.PARENT, goto="clarify", update=RunState(answers=[answer["text"]])
-        )
+        anew = RunState(answers=[answer["text"]], sections={state["section"]: None})
+        return Command(graph=Command.PARENT, goto="clarify", update=anew)
     return SectionState(decision={"item": state["pending"], **answer}, pending=None)
 
 
-def next_section_step(state: SectionState) -> Literal["retrieve", "skip"]:
-    """Approving tries the section again from its queries, rejecting leaves it out."""
+def next_section_step(state: SectionState) -> str:
+    """
+    Approving tries the section again from its queries, or goes on where it was only held;
+    rejecting leaves it out.
+    """
     decision = state.get("decision") or {}
-    return "retrieve" if decision["kind"] == "approve" else "skip"
+    if decision["kind"] != "approve":
+        return "skip"
+    item = decision["item"]
+    return str(item["step"]) if item["kind"] == "held" else "retrieve"
 
 
 async def skip_section(state: SectionState) -> SectionState:
