@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agent.files import Press
 from agent.outage import Outage
-from services.audit import AuditLog
+from services.audit import AuditLog, Recorder
 from services.model import Models
 from services.retrieval import Retriever
 from services.store import (
@@ -51,3 +51,7 @@ class Deps:
     def press(self) -> Press:
         """Writes the files of this run's reports."""
         return Press(self.run_id, self.accepted_at, self.evidence, self.audit)
+
+    def recorder(self, section: str = "") -> Recorder:
+        """Writes to the run's audit log what happens in a section, or outside them."""
+        return Recorder(self.audit, self.run_id, self.clock, section)

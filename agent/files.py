@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from agent.request import Request
 from agent.sections import load_with_inputs
 from reports.document import Attestation, AuditLine, Report, ReportContent
 from reports.render import WrittenFile, render
-from services.audit import START, AuditLog
+from services.audit import START, AuditEntry, AuditLog, events, revealed
 from services.failpoints import failpoint
 from services.store import EvidenceStore
 
@@ -22,6 +23,7 @@ _STATUS: Final[dict[str, Status]] = {
     "rejected": "REJECTED",
     "withdrawn": "WITHDRAWN",
 }
+_LEFT_OUT: Final = frozenset({events.STEP_STARTED, events.STATEMENT_CHECKED, events.MODEL_CALLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +71,20 @@ class Press:
         """The log up to the decision that the files attest, and the digest of its last entry."""
         entries = await self.audit.entries(self.run_id)
         kept = [entry for entry in entries if end is None or entry.at <= end]
-        lines = tuple(
-            AuditLine(
-                seq=entry.seq,
-                at=entry.at,
-                event=entry.event,
-                text=", ".join(
-                    f"{key} {value}" for key, value in entry.fields.items() if value != ""
-                ),
-            )
-            for entry in kept
-        )
+        lines = _audit_lines(kept, await self.audit.personal(self.run_id))
         return lines, kept[-1].digest if kept else START
+
+
+def _audit_lines(
+    entries: Sequence[AuditEntry], personal: Mapping[str, Any]
+) -> tuple[AuditLine, ...]:
+    """What people read of the log: without the checks and starts, which `assay audit show` has."""
+    shown = (
+        entry.model_copy(update={"fields": revealed(entry, personal)})
+        for entry in entries
+        if entry.event not in _LEFT_OUT
+    )
+    return tuple(
+        AuditLine(seq=entry.seq, at=entry.at, event=entry.event, text=entry.words())
+        for entry in shown
+    )

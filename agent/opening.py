@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+from agent.roles import chosen_policy
 from agent.runner import Runner
 from agent.stores import open_stores
 from services import telemetry
 from services.retrieval import Retriever
 from services.settings import Settings
+from services.store import check_home
 from services.warehouse import Warehouse
 
 
@@ -36,8 +38,11 @@ def open_retriever(settings: Settings, snapshot_id: str | None = None) -> Retrie
     Questions to one snapshot of the warehouse: the one named, or the current one.
 
     Raises `SnapshotGone` when a named one is not there, `WarehouseUnreadable` when the file is
-    missing or damaged.
+    missing or damaged, `SettingInvalid` when the home is of a newer version. What may be read is
+    what the settings' policy and role say.
     """
+    check_home(settings.home)
+    policy = chosen_policy(settings)
     warehouse = Warehouse.open(
         settings.warehouse_dir,
         snapshot_id,
@@ -46,4 +51,8 @@ def open_retriever(settings: Settings, snapshot_id: str | None = None) -> Retrie
         timeout=settings.query_timeout,
         max_rows=settings.max_rows,
     )
-    return Retriever.on(warehouse)
+    try:
+        return Retriever.on(warehouse, policy, settings.role_parameters)
+    except BaseException:
+        warehouse.close()
+        raise

@@ -18,13 +18,14 @@ from agent.request import Accepted, Request
 from agent.rewind import Place, Rewound, branch, rewind
 from agent.stores import Stores
 from agent.withdrawal import withdraw
+from services.audit import AuditEntry, content_digest, events
 from services.checkpointer import Fence, make_checkpointer
-from services.errors import BudgetSpent, InputConflict, Invalid, SnapshotGone
+from services.errors import BudgetSpent, InputConflict, Invalid, NotFound, SnapshotGone
 from services.model import Models
 from services.retrieval import Retriever
 from services.review import Decision, ReviewItem
 from services.settings import Settings
-from services.store import Budget, Lease, Priority, RunRecord, fence_key
+from services.store import Budget, Journal, Lease, Priority, RunRecord, fence_key
 
 FINISHED: Final = frozenset({"done", "rejected", "cancelled", "withdrawn"})
 _DEAD_DRIVER: Final = timedelta(seconds=6)
@@ -77,10 +78,19 @@ class Runner:
         )
         if left:
             await self.stores.queue.check_room(self.settings.queue_limit)
-        stored = await self.stores.runs.create(record)
+        journal = Journal(self.settings.home)
+        async with journal.accepting(self.stores.redis, run_id, at=at):
+            stored = await self.stores.runs.create(record)
         if stored.created_at == at:
-            fields = {"template": request.template, "by": request.requested_by}
-            await self.stores.audit.append(run_id, "run.accepted", fields, at=at)
+            await self._log(
+                run_id,
+                events.RUN_ACCEPTED,
+                key=events.RUN_ACCEPTED,
+                template=request.template,
+                trigger=request.trigger,
+                request=content_digest(record.request),
+                by=request.requested_by,
+            )
         if left:
             await self.enqueue(stored)
         return stored
@@ -112,7 +122,7 @@ class Runner:
             record = await self.stores.runs.get(run_id)
             if record.status in FINISHED:
                 return record
-            if (held := await self._held(record)) is not None:
+            if (held := await self._held(record, lease)) is not None:
                 return held
             record = await self.stores.runs.get(run_id)
             return await self._drive(record, lease, watch, retry=retry, stop=stop)
@@ -127,6 +137,7 @@ class Runner:
         stop: asyncio.Event | None,
     ) -> RunRecord:
         retriever = await asyncio.to_thread(self.open_retriever, self.settings, record.snapshot)
+        await self._log(record.id, events.RUN_TAKEN, fence=lease.fence)
         try:
             driver = Driver(
                 record=await self.stores.runs.update(
@@ -181,8 +192,7 @@ class Runner:
                 f"Run {run_id} is {record.status}, and cannot be cancelled.",
                 hint="A published report is taken back with `assay run withdraw`.",
             )
-        fields = {"by": by, "reason": reason}
-        await self.stores.audit.append(run_id, "run.cancel_asked", fields, at=now())
+        await self._log(run_id, events.RUN_CANCEL_ASKED, by=by, reason=reason)
         async with self._taken_over(run_id, "cancel"):
             record = await self.stores.runs.get(run_id)
             return record if record.status in FINISHED else await self._cancelled(run_id)
@@ -191,7 +201,7 @@ class Runner:
         record = await self.stores.runs.update(run_id, at=now(), status="cancelled", failure=None)
         await self.stores.reviews.supersede(run_id)
         await self.stores.queue.remove(run_id)
-        await self.stores.audit.append(run_id, "run.cancelled", {}, at=now())
+        await self._log(run_id, events.RUN_CANCELLED, key=events.RUN_CANCELLED)
         return record
 
     async def rollback(self, run_id: str, place: Place, *, by: str, reason: str = "") -> Rewound:
@@ -211,8 +221,14 @@ class Runner:
         async with self._taken_over(run_id, "pause") as lease:
             rewound = await rewind(self._graph(lease), run_id, place, reason=reason)
             await self.stores.reviews.supersede(run_id)
-            fields = {"to": str(place), "by": by, "reason": reason, **rewound.model_dump()}
-            await self.stores.audit.append(run_id, "run.rolled_back", fields, at=now())
+            await self._log(
+                run_id,
+                events.RUN_ROLLED_BACK,
+                to=str(place),
+                by=by,
+                reason=reason,
+                **rewound.model_dump(mode="json"),
+            )
             record = await self.stores.runs.update(
                 run_id, at=now(), status="queued", failure=None, report_digest=None
             )
@@ -237,11 +253,12 @@ class Runner:
             priority=record.priority,
             forked_from=source,
         )
-        fields = {"from": source, "at": str(place), "by": by, "changes": sorted(changes)}
-        await self.stores.audit.append(target, "run.forked", fields, at=now())
+        said = {"from": source, "at": str(place), "by": by, "changes": sorted(changes)}
+        await self._log(target, events.RUN_FORKED, key=events.RUN_FORKED, **said)
         if place.step != "clarify":
             async with self._hold(target, wait=_DEAD_DRIVER) as lease:
                 try:
+                    await self.stores.references.copy(source, target)
                     await branch(self._graph(lease), source, target, place, request)
                 except BaseException:
                     await self._cancelled(target)
@@ -263,17 +280,25 @@ class Runner:
                 hint="A run that is not finished is ended with `assay run cancel`.",
             )
         async with self._hold(run_id, wait=_DEAD_DRIVER):
-            fields = {"by": by, "reason": reason, "digest": record.receipt["digest"]}
-            entries = await self.stores.audit.entries(run_id)
-            asked = next((e for e in entries if e.event == "report.withdraw_asked"), None)
-            asked = asked or await self.stores.audit.append(
-                run_id, "report.withdraw_asked", fields, at=now()
+            digest = record.receipt["digest"]
+            asked = await self._log(
+                run_id,
+                events.REPORT_WITHDRAW_ASKED,
+                key=events.REPORT_WITHDRAW_ASKED,
+                digest=digest,
+                by=by,
+                reason=reason,
             )
             receipt = await withdraw(self.stores, self.graph, record, asked)
-            await self.stores.audit.append(run_id, "report.withdrawn", fields, at=now())
+            await self._log(
+                run_id, events.REPORT_WITHDRAWN, key=events.REPORT_WITHDRAWN, digest=digest
+            )
             return await self.stores.runs.update(
                 run_id, at=now(), status="withdrawn", receipt=receipt
             )
+
+    async def _log(self, run_id: str, event: str, *, key: str = "", **said: Any) -> AuditEntry:
+        return await self.stores.audit.append(run_id, event, said, at=now(), key=key)
 
     @property
     def budget(self) -> Budget:
@@ -307,7 +332,7 @@ class Runner:
         finally:
             await self.stores.runs.grant(run_id)
 
-    async def _held(self, record: RunRecord) -> RunRecord | None:
+    async def _held(self, record: RunRecord, lease: Lease) -> RunRecord | None:
         """The run as it waits for a person before its next step; None when nothing is in the way."""
         hold: Hold | None = None
         if record.graph_version != GRAPH_VERSION:
@@ -321,27 +346,19 @@ class Runner:
             return await self.stores.runs.update(record.id, at=now(), status="waiting")
         if item.decision.kind != "approve":
             return await self._cancelled(record.id)
-        await self._overcome(record, hold)
+        await self._overcome(record, hold, self._graph(lease))
         return None
 
-    async def _overcome(self, record: RunRecord, hold: Hold) -> None:
+    async def _overcome(self, record: RunRecord, hold: Hold, graph: Graph) -> None:
         """Do what a person approved: go on under this version, or from the start on other data."""
         changes: dict[str, Any] = {"graph_version": GRAPH_VERSION}
         if hold.starts_over:
             retriever = await asyncio.to_thread(self.open_retriever, self.settings, None)
             changes["snapshot"] = retriever.warehouse.snapshot.id
             retriever.close()
-            async for first in self._starts(record.id):
-                await self.graph.aupdate_state(first, None, as_node="__copy__")
+            with suppress(NotFound):  # it has not begun
+                await rewind(graph, record.id, Place("clarify"), reason=hold.title)
         await self.stores.runs.update(record.id, at=now(), **changes)
-
-    async def _starts(self, run_id: str) -> AsyncIterator[Any]:
-        from agent.driving import thread_of
-
-        async for snapshot in self.graph.aget_state_history(thread_of(run_id)):
-            if "clarify" in snapshot.next:
-                yield snapshot.config
-                return
 
     async def _has_snapshot(self, record: RunRecord) -> bool:
         from services.warehouse import find_snapshot
@@ -358,8 +375,8 @@ class Runner:
             accepted_at=record.created_at,
             operator=self.settings.reviewer,
             retriever=retriever,
-            evidence=self.stores.evidence,
-            blobs=self.stores.blobs,
+            evidence=self.stores.evidence.of_run(record.id),
+            blobs=self.stores.blobs.of_run(record.id),
             models=Models(self.settings),
             audit=self.stores.audit,
             runs=self.stores.runs,

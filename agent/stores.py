@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.audit import AuditLog
-from services.review import Decision, ReviewItem, ReviewQueue
+from services.audit import AuditLog, events
+from services.review import Decision, Reject, ReviewItem, ReviewQueue
 from services.settings import Settings
 from services.store import (
     BlobStore,
     EffectLedger,
     EvidenceStore,
+    ObjectStore,
     Redis,
+    References,
     RunQueue,
     RunRegistry,
     Spending,
     connect,
+    open_home,
+    open_layout,
     redis_errors,
 )
 
@@ -34,6 +39,8 @@ class Stores:
     audit: AuditLog
     evidence: EvidenceStore
     blobs: BlobStore
+    references: References
+    objects: ObjectStore
     effects: EffectLedger
     spending: Spending
 
@@ -53,7 +60,14 @@ class Stores:
             item.id, decision, by=by, at=at, report_digest=digest or item.report_digest
         )
         fields = {"item": item.id, "kind": item.kind, "decision": decision.kind, "by": by}
-        await self.audit.append(item.run_id, "review.decided", fields, at=at)
+        fields |= {"reason": decision.reason} if isinstance(decision, Reject) else {}
+        await self.audit.append(
+            item.run_id,
+            events.REVIEW_DECIDED,
+            fields,
+            at=at,
+            key=f"{events.REVIEW_DECIDED} {item.id}",
+        )
         return decided
 
 
@@ -66,17 +80,28 @@ async def open_stores(
 
     *patience* is how long an outage of the server is ridden out before `StoreUnavailable`.
     """
+    await asyncio.to_thread(open_home, settings.home)
     options = {} if patience is None else {"patience": patience}
-    redis = connect(settings.redis_url, settings.home, idle=settings.store_idle, **options)
+    redis = connect(
+        settings.redis_url,
+        settings.home,
+        idle=settings.store_idle,
+        fsync=settings.store_fsync,
+        **options,
+    )
+    objects = ObjectStore(settings.objects_dir, least=settings.large_result)
     try:
+        await open_layout(redis)
         yield Stores(
             redis=redis,
             runs=RunRegistry(redis),
             queue=RunQueue(redis),
             reviews=ReviewQueue(redis),
             audit=AuditLog(redis),
-            evidence=EvidenceStore(redis),
-            blobs=BlobStore(redis),
+            evidence=EvidenceStore(redis, objects),
+            blobs=BlobStore(redis, objects),
+            references=References(redis, objects),
+            objects=objects,
             effects=EffectLedger(redis),
             spending=Spending(redis),
         )

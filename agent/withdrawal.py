@@ -10,7 +10,7 @@ from agent.request import Request
 from agent.steps.publish import published
 from agent.stores import Stores
 from reports.document import Attestation, ReportContent
-from services.audit import AuditEntry
+from services.audit import AuditEntry, events, revealed
 from services.store import Effect, RunRecord
 
 
@@ -26,12 +26,13 @@ async def withdraw(
     state = (await graph.aget_state(thread_of(record.id))).values
     content = await stores.blobs.get_document(state["report"], ReportContent)
     effect = await stores.effects.get(record.id, "publish", record.receipt["digest"])
+    said = revealed(asked, await stores.audit.personal(record.id))
     attestation = Attestation(
         decision="withdrawn",
-        by=asked.fields["by"],
+        by=str(said["by"]),
         at=asked.at,
         digest=effect.content,
-        note=asked.fields["reason"],
+        note=str(said["reason"]),
     )
     press = Press(record.id, record.created_at, stores.evidence, stores.audit)
     request = Request.model_validate(record.request)
@@ -41,4 +42,7 @@ async def withdraw(
 
     compensated = await stores.effects.compensate(record.id, effect, take_back, clock=now)
     assert compensated.receipt is not None
+    said = {"effect": effect.key, "step": effect.step, "content": effect.content}
+    key = f"{events.EFFECT_COMPENSATED} {effect.key}"
+    await stores.audit.append(record.id, events.EFFECT_COMPENSATED, said, at=now(), key=key)
     return compensated.receipt

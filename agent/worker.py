@@ -13,6 +13,7 @@ from typing import Final
 from agent.driving import Event, now
 from agent.holds import deadly
 from agent.runner import FINISHED, Runner
+from services.audit import events
 from services.errors import AssayError, NotFound, RunBusy, StoreUnavailable, WarehouseBusy
 from services.failpoints import failpoint
 from services.store import LEASE_TTL, RunRecord, Taken
@@ -123,12 +124,12 @@ class Worker:
             try:
                 died = (await stores.runs.get(run_id)).status == "running"
             except NotFound:
-                self.told(f"{run_id}: queued, but unknown to the store; left alone")
+                self.told(f"{run_id}: queued, but unknown to the store; not started again")
                 await stores.queue.finish(run_id)
                 continue
             if await stores.queue.give_back(run_id, died=died) and died:
                 self.told(f"{run_id}: its worker is gone; taken over")
-                await stores.audit.append(run_id, "run.taken_over", {}, at=now())
+                await stores.audit.append(run_id, events.RUN_TAKEN_OVER, {}, at=now())
 
     async def _sweep(self) -> None:
         """Queue what was accepted and never queued, or was lost from the queue."""

@@ -15,7 +15,8 @@ AssayError
 │   ├── SnapshotGone          A203
 │   ├── BudgetSpent           A204
 │   ├── OtherVersion          A205
-│   └── WorkersLost           A206
+│   ├── WorkersLost           A206
+│   └── RunLost               A207
 ├── Refused          never run this                      → stop, and say why
 │   ├── QueryRefused          A301
 │   ├── DecisionRefused       A302
@@ -138,6 +139,12 @@ class WorkersLost(NeedsHuman):
     """A run ended every worker that drove it."""
 
     code = "A206"
+
+
+class RunLost(NeedsHuman):
+    """A run was accepted, and the store no longer knows it: it was set back to older data."""
+
+    code = "A207"
 
 
 class Refused(AssayError):

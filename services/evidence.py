@@ -11,12 +11,12 @@ import hashlib
 import json
 import math
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 
@@ -25,6 +25,11 @@ Plain: TypeAlias = str | int | float | bool | None
 """A scalar as charts and JSON take it: decimals as floats, dates as ISO text."""
 ColumnType: TypeAlias = Literal["decimal", "double", "integer", "string", "date", "boolean"]
 Sensitivity: TypeAlias = Literal["public", "internal", "confidential"]
+
+_SLICE: Final = 10_000
+"""Values of a column that are encoded at a time."""
+_PIECE: Final = 65_536
+"""Compressed bytes that are decoded at a time."""
 
 
 class Frozen(BaseModel, frozen=True, extra="forbid"):
@@ -116,38 +121,68 @@ class Table:
             yield dict(zip(names, row, strict=True))
 
     def to_bytes(self) -> bytes:
-        """A compressed, canonical encoding; `from_bytes` gives an equal table."""
-        document = {
-            "columns": [column.model_dump() for column in self.columns],
-            "key": list(self.key),
-            "data": [
-                encode_column(values, column.type)
-                for column, values in zip(self.columns, self.data, strict=True)
-            ],
-        }
-        return zlib.compress(canonical_json(document), level=1)
+        """The whole of `encoded` at once; `from_bytes` gives an equal table."""
+        return b"".join(self.encoded())
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Table:
-        document = json.loads(zlib.decompress(content))
-        columns = tuple(Column.model_validate(column) for column in document["columns"])
-        data = tuple(
-            decode_column(values, column.type)
-            for column, values in zip(columns, document["data"], strict=True)
-        )
-        return cls(columns, data, tuple(document["key"]))
+        return cls.decoded(content[at : at + _PIECE] for at in range(0, len(content), _PIECE))
+
+    def encoded(self) -> Iterator[bytes]:
+        """
+        A compressed, canonical encoding, piece by piece; `decoded` gives an equal table.
+
+        Neither ever holds the encoding as a whole, so that a large table takes little more
+        memory than its own values.
+        """
+        packer = zlib.compressobj(level=1)
+        for line in self._lines():
+            if piece := packer.compress(line):
+                yield piece
+        yield packer.flush()
+
+    @classmethod
+    def decoded(cls, pieces: Iterable[bytes]) -> Table:
+        lines = _unpacked_lines(pieces)
+        head = json.loads(next(lines))
+        columns = tuple(Column.model_validate(column) for column in head["columns"])
+        if "data" in head:  # the encoding of earlier versions: one line, with everything in it
+            encoded = iter(head["data"])
+            data = tuple(decode_column(next(encoded), column.type) for column in columns)
+        else:
+            data = tuple(_decoded_column(lines, column.type, head["rows"]) for column in columns)
+        return cls(columns, data, tuple(head["key"]))
+
+    def _lines(self) -> Iterator[bytes]:
+        head = {
+            "columns": [column.model_dump() for column in self.columns],
+            "key": list(self.key),
+            "rows": len(self),
+        }
+        yield canonical_json(head) + b"\n"
+        for column, values in zip(self.columns, self.data, strict=True):
+            for at in range(0, len(values), _SLICE):
+                yield canonical_json(encode_column(values[at : at + _SLICE], column.type)) + b"\n"
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of names, types and values; doubles enter at 12 significant digits."""
-        document = {
-            "columns": [[column.name, column.type] for column in self.columns],
-            "data": [
-                _digest_column(values, column.type)
-                for column, values in zip(self.columns, self.data, strict=True)
-            ],
-        }
-        return hashlib.sha256(canonical_json(document)).hexdigest()
+        digest = hashlib.sha256()
+        for piece in self._digested():
+            digest.update(piece)
+        return digest.hexdigest()
+
+    def _digested(self) -> Iterator[bytes]:
+        """The canonical JSON of names, types and values, without ever holding it as a whole."""
+        columns = [[column.name, column.type] for column in self.columns]
+        yield b'{"columns":' + canonical_json(columns) + b',"data":['
+        for position, (column, values) in enumerate(zip(self.columns, self.data, strict=True)):
+            yield b",[" if position else b"["
+            for at in range(0, len(values), _SLICE):
+                part = _digest_column(values[at : at + _SLICE], column.type)
+                yield (b"," if at else b"") + canonical_json(part)[1:-1]
+            yield b"]"
+        yield b"]}"
 
 
 class MetricSource(Frozen):
@@ -286,6 +321,24 @@ _DECODERS: dict[ColumnType, Callable[[Any], Scalar]] = {
     "double": float,
     "date": date.fromisoformat,
 }
+
+
+def _decoded_column(lines: Iterator[bytes], type_: ColumnType, rows: int) -> tuple[Scalar, ...]:
+    values: list[Scalar] = []
+    while len(values) < rows:
+        values.extend(decode_column(json.loads(next(lines)), type_))
+    return tuple(values)
+
+
+def _unpacked_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    unpacker = zlib.decompressobj()
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + unpacker.decompress(piece)).split(b"\n")
+        yield from lines
+    if not unpacker.eof:
+        raise ValueError("the encoded table is cut short")
+    yield rest
 
 
 def _digest_column(values: Sequence[Scalar], type_: ColumnType) -> Sequence[Any]:

@@ -13,12 +13,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, PositiveInt, SecretStr, ValidationError
+from pydantic import BeforeValidator, ByteSize, Field, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -34,6 +35,16 @@ def _seconds(value: Any) -> Any:
     return float(value) if isinstance(value, str) and value.replace(".", "", 1).isdigit() else value
 
 
+def _retention(value: Any) -> Any:
+    """`90d` is ninety days, beside the other forms of a duration."""
+    if isinstance(value, str) and value[:-1].isdigit() and value.endswith("d"):
+        return timedelta(days=int(value[:-1]))
+    return _seconds(value)
+
+
+Retention: TypeAlias = Annotated[
+    Annotated[timedelta, Field(gt=timedelta())] | Literal["forever"], BeforeValidator(_retention)
+]
 Duration: TypeAlias = Annotated[timedelta, BeforeValidator(_seconds)]
 
 
@@ -86,11 +97,24 @@ class Settings(BaseSettings):
     )
     store_key: SecretStr | None = Field(
         default=None,
-        description="Key that states of runs are encrypted with at rest: 32 bytes in base64; needs `assay[encryption]`.",
+        description="Key that states of runs are encrypted with at rest: 32 bytes in base64.",
     )
     store_idle: Duration = Field(
         default=timedelta(minutes=30),
         description="How long the embedded server stays up with no client.",
+    )
+    store_fsync: Literal["everysec", "always"] = Field(
+        default="everysec",
+        description="When the embedded server flushes to disk: every second, or before each answer.",
+    )
+    objects: Path | None = Field(
+        default=None,
+        description="Folder of large results, shared by all machines of one store; unset: `objects` in the home.",
+    )
+    large_result: ByteSize = Field(
+        default=ByteSize(8_000_000),
+        gt=0,
+        description="Compressed size, such as 8MB, from which a result is a file and not in the store.",
     )
     model_url: str | None = Field(
         default=None,
@@ -149,6 +173,31 @@ class Settings(BaseSettings):
     worker_deaths: PositiveInt = Field(
         default=3, description="Workers that a run may end before a person is asked."
     )
+    keep_runs: Retention = Field(
+        default=timedelta(days=365),
+        description="How long after its end `assay store prune` leaves a finished run, such as 90d; or `forever`.",
+    )
+    keep_evidence: Retention = Field(
+        default=timedelta(days=365),
+        description="The same for a finished run's evidence, documents and steps; its record stays.",
+    )
+    keep_reports: Retention = Field(
+        default="forever", description="The same for the files of published reports."
+    )
+    keep_audit: Retention = Field(
+        default="forever",
+        description="The same for the audit log of a run that is removed.",
+    )
+    policy: Path | None = Field(
+        default=None,
+        description="Policy file that every statement must pass; unset: all tables of the warehouse.",
+    )
+    role: str = Field(
+        default="", description="Role of that policy under which everything is read; empty: none."
+    )
+    role_parameters: dict[str, bool | int | float | str | None] = Field(
+        default={}, description='Values that the row filters take, as JSON: `{"desk": "Rates"}`.'
+    )
     reviewer: str = Field(
         default_factory=_login, description="Name that decisions are recorded under."
     )
@@ -181,6 +230,10 @@ class Settings(BaseSettings):
         return self.home / "warehouse"
 
     @property
+    def objects_dir(self) -> Path:
+        return self.objects or self.home / "objects"
+
+    @property
     def trace_dir(self) -> Path:
         return self.home / "traces"
 
@@ -210,6 +263,11 @@ def load_settings(**flags: Any) -> Settings:
             f"Setting {name!r} is not valid: {problem['msg']}",
             hint="`assay config show` lists every setting and where its value came from",
         ) from error
+    except SettingsError as error:
+        raise SettingInvalid(
+            f"A setting cannot be read: {error}",
+            hint='values by name are written as JSON, such as {"desk": "Rates"}',
+        ) from error
     except (OSError, ValueError) as error:
         raise SettingInvalid(
             f"A settings file cannot be read ({type(error).__name__})",
@@ -219,6 +277,8 @@ def load_settings(**flags: Any) -> Settings:
         update={
             "home": settings.home.expanduser().absolute(),
             "output": settings.output.expanduser(),
+            "objects": settings.objects and settings.objects.expanduser().absolute(),
+            "policy": settings.policy and settings.policy.expanduser(),
         }
     )
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlglot import ErrorLevel, exp
 
 from ._dialects import in_engine_case
 from ._names import fold
 from ._report import Report
 from ._scope import Base
+
+# The generator has no text for these in the dialect, or one that gives another type.
+_AS_WRITTEN: Final = (exp.ApproxTopK, exp.DateAdd)
 
 
 def canonical_sql(tree: exp.Expr, report: Report) -> str:
@@ -25,10 +30,10 @@ def canonical_sql(tree: exp.Expr, report: Report) -> str:
             table.set("catalog", None)
         if id(table) in narrowed:
             tree = _narrow(tree, narrowed[id(table)], report)
-    for node in list(tree.find_all(exp.ApproxTopK)):
-        # The generator has no text for it in any dialect but one.
-        parts = [part for part in (node.this, node.expression) if part is not None]
-        node.replace(exp.Anonymous(this="approx_top_k", expressions=parts))
+    for node in list(tree.find_all(*_AS_WRITTEN)):
+        if node.args.get("unit") is None:
+            parts = [part for part in (node.this, node.args.get("expression")) if part is not None]
+            node.replace(exp.Anonymous(this=node.sql_name().lower(), expressions=parts))
     limit = report.policy.limits.add_row_limit
     if limit is not None:
         tree = _limited(tree, limit)

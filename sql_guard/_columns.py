@@ -9,12 +9,18 @@ from typing import Final
 
 from sqlglot import exp
 
+from ._hints import LAMBDA, QUALIFIER
 from ._names import fold
 from ._report import Report
 from ._scope import Relation, Scope
 
-# On these patterns Python's engine and DuckDB's agree, and neither can run away.
-_SIMPLE_PATTERN: Final = re.compile(r"(?:[A-Za-z0-9_|^$]|\.[*+]?){0,200}")
+# On these patterns Python's engine and DuckDB's agree, and neither can run away: no group repeats,
+# and few characters do.
+_SIMPLE_PATTERN: Final = re.compile(
+    r"(?:[A-Za-z0-9_|^$.]|\((?:\?:)?|\)(?![*+?{])|\[[A-Za-z0-9_]+\]|(?<=[.\]])[*+?]){0,200}"
+)
+_REPEAT: Final = re.compile(r"[*+]")
+_MAX_REPEATS: Final = 4
 
 
 class Columns:
@@ -194,14 +200,25 @@ class Columns:
             hint = f"Did you mean {' or '.join(close)}?"
         elif len(tables) == 1:
             hint = f"{tables[0]} has the columns {', '.join(sorted(listed)[:40])}."
+        if _may_be_lambda(node, name):
+            hint = LAMBDA
+        elif isinstance(node, exp.Column) and node.table and fold(node.parts[0].name) == name:
+            node, hint = node.parts[0], f"{QUALIFIER} {hint}"
         self._report.refuse("columns", "A column is named that is not in sight here.", hint, node)
+
+
+def _may_be_lambda(node: exp.Expr, name: str) -> bool:
+    """Whether *name* stands for what precedes an arrow, which once made a lambda."""
+    arrow = node.find_ancestor(exp.JSONExtract)
+    first = arrow.this.unnest() if arrow is not None else None
+    return isinstance(first, exp.Column) and not first.table and fold(first.name) == name
 
 
 def _may_choose(argument: exp.Expr, denied: set[str]) -> bool:
     """Whether the argument of COLUMNS could choose one of *denied*; yes when in doubt."""
     if isinstance(argument, exp.Literal) and argument.is_string:
         text = argument.name
-        if not _SIMPLE_PATTERN.fullmatch(text):
+        if not _SIMPLE_PATTERN.fullmatch(text) or len(_REPEAT.findall(text)) > _MAX_REPEATS:
             return True
         try:
             chosen = re.compile(text, re.IGNORECASE)

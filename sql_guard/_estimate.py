@@ -114,11 +114,18 @@ class Estimator:
         if step_node is not None:
             step = self.days(step_node, scope)
             step = step if step.known else self.span(step_node, scope)
-        if not (start.known and end.known and step.known) or step.low * step.high <= 0:
+        if not step.known or step.low * step.high <= 0:
             return UNKNOWN
-        width = max(end.high - start.low, start.high - end.low, 0)
-        steps = width / min(abs(step.low), abs(step.high))
+        width = end.high - start.low if step.low > 0 else start.high - end.low
+        steps = max(0.0, width) / min(abs(step.low), abs(step.high))
         return steps if node.args.get("is_end_exclusive") else steps + 1
+
+    def made_by(self, node: exp.GenerateSeries, scope: Scope) -> Fact:
+        """What is known about the values of the generator *node*."""
+        ends = [self.span(node.args.get(key), scope) for key in ("start", "end")]
+        if not all(end.known for end in ends):
+            return Fact()
+        return Fact(span=(min(end.low for end in ends), max(end.high for end in ends)))
 
     def size(self, node: exp.Expr | None, scope: Scope) -> float:
         """How many characters or items the value of *node* has at most, about."""
@@ -224,6 +231,8 @@ def _value(value: object) -> Span:
 
 
 def _fact_span(fact: Fact) -> Span:
+    if fact.span is not None:
+        return Span(*fact.span)
     if fact.type.upper().startswith(("DATE", "TIMESTAMP")):
         return Span(*_DATA_YEARS)
     return _ANYTHING

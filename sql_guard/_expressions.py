@@ -46,8 +46,7 @@ class Expressions:
             exp.Star: self._star,
             exp.TableAlias: _nothing,
             exp.Window: _all_but_names,
-            exp.ArrayAgg: self._collection,
-            exp.GroupConcat: self._collection,
+            **dict.fromkeys(_COLLECTIONS, self._collection),
             **dict.fromkeys(SIZED_NODES, self._sized),
             **dict.fromkeys(_QUERY_NODES, self._query),
         }
@@ -91,6 +90,9 @@ class Expressions:
         yield from node.args.get("replace") or ()
 
     def _pattern(self, node: exp.Expr, scope: Scope) -> Iterator[exp.Expr]:
+        if isinstance(node.this, exp.Column) and isinstance(node.this.this, exp.Star):
+            yield node.this
+            return
         self._columns.pattern(node, scope.nearest_relations())
         if isinstance(node.this, exp.Star):
             yield from node.this.args.get("replace") or ()
@@ -183,6 +185,9 @@ class Expressions:
         yield from ()
 
 
+_COLLECTIONS: Final = (
+    *(exp.ArrayAgg, exp.GroupConcat, exp.JSONArrayAgg, exp.JSONObjectAgg, exp.JSONBObjectAgg),
+)
 _QUERY_NODES: Final = (
     *(exp.Select, exp.Union, exp.Except, exp.Intersect, exp.Subquery, exp.Values, exp.Pivot),
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 _AGGREGATE: Final = """
-any_value approx_count_distinct approx_quantile approx_top_k arbitrary arg_max arg_max_null arg_min
-arg_min_null argmax argmin array_agg avg bit_and bit_or bit_xor bitstring_agg bool_and bool_or corr
-count count_if count_star countif covar_pop covar_samp entropy favg first fsum geomean
+any_value approx_count_distinct approx_quantile approx_top_k arbitrary arg_max arg_max_null
+arg_max_nulls_last arg_min arg_min_null arg_min_nulls_last argmax argmin array_agg avg bit_and bit_or bit_xor bitstring_agg bool_and bool_or corr
+count count_if count_star countif covar_pop covar_samp decimal_average entropy favg first fsum geomean
 geometric_mean group_concat grouping grouping_id histogram histogram_exact json_group_array
 json_group_object json_group_structure kahan_sum kurtosis kurtosis_pop last list listagg mad max max_by mean median min
 min_by mode percentile_cont percentile_disc product quantile quantile_cont quantile_disc regr_avgx
@@ -20,7 +20,8 @@ cume_dist dense_rank fill first_value lag last_value lead nth_value ntile percen
 rank_dense row_number
 """
 _NUMBER: Final = """
-abs acos acosh add asin asinh atan atan2 atanh bit_count cbrt ceil ceiling cos cosh cot degrees
+abs acos acosh add asin asinh atan atan2 atanh bit_count cbrt ceil ceiling cos cosh cot
+decimal_division degrees
 divide equi_width_bins even exp factorial fdiv floor fmod gamma gcd greatest
 greatest_common_divisor isfinite isinf isnan lcm least least_common_multiple lgamma ln log log10
 log2 mod multiply nextafter pi pow power radians random round round_even roundbankers
@@ -38,7 +39,7 @@ regexp_split_to_array repeat replace reverse right right_grapheme rpad rtrim sha
 split_part starts_with str_split str_split_regex string_split string_split_regex string_to_array
 strip_accents strlen strpos substr substring substring_grapheme suffix to_base to_base64 to_binary
 to_hex translate trim ucase unbin unhex unicode upper url_decode url_encode pg_size_pretty
-from_binary encode decode
+from_binary encode decode md5_number md5_number_lower md5_number_upper parse_formatted_bytes path_join
 """
 _TIME: Final = """
 age ago century current_date current_localtime current_localtimestamp current_time
@@ -64,7 +65,7 @@ array_select array_slice array_sort array_to_json array_to_string array_transfor
 array_value array_where array_zip cardinality element_at filter flatten from_json from_json_strict
 generate_subscripts grade_up json json_array json_array_length json_contains json_deep_merge
 json_exists json_extract json_extract_path json_extract_path_text json_extract_string json_insert
-json_keys json_merge_patch json_normalize json_object json_pretty json_quote json_remove
+json_keys json_merge_patch json_merge_patch_diff json_normalize json_object json_pretty json_quote json_remove
 json_replace json_set json_strip_nulls json_structure json_transform json_transform_strict
 json_type json_valid json_value list_aggr list_aggregate list_any_value list_append list_apply
 list_approx_count_distinct list_avg list_bit_and list_bit_or list_bit_xor list_bool_and
@@ -80,10 +81,12 @@ list_where list_zip map map_concat map_contains map_contains_entry map_contains_
 map_extract map_extract_value map_from_entries map_keys map_values reduce remap_struct row
 row_to_json struct_concat struct_contains struct_extract struct_extract_at struct_has
 struct_indexof struct_insert struct_keys struct_pack struct_position struct_update struct_values
-to_json union_extract union_tag union_value unnest unpivot_list
+to_json union_extract union_tag union_value unnest unpivot_list array_to_string_comma_default
 """
 _OTHER: Final = """
-coalesce constant_or_null gen_random_uuid if ifnull nullif nvl pg_typeof switch typeof uuid
+all can_cast_implicitly cast_to_type coalesce constant_or_null enum_code enum_first enum_last
+enum_range enum_range_boundary gen_random_uuid if ifnull is_histogram_other_bin nullif nvl pg_typeof
+switch typeof uuid uuidv4 uuidv7
 """
 
 ANALYTIC: Final = frozenset(
@@ -166,6 +169,36 @@ TABLE_FUNCTIONS: Final = frozenset(
     {"generate_series", "json_each", "json_tree", "range", "unnest", "regexp_split_to_table"}
 )
 
+_BY_DIALECT: Final = {
+    "postgres": """
+        array_lower array_ndims array_remove array_replace array_upper btrim date_bin div every
+        initcap isfinite json_agg json_build_object json_object_agg jsonb_agg jsonb_array_length
+        jsonb_build_object jsonb_object_agg justify_days justify_hours justify_interval
+        make_interval num_nonnulls num_nulls regexp_count regexp_instr regexp_match regexp_substr
+        scale to_char to_date to_number trim_scale width_bucket
+        """,
+    "snowflake": """
+        add_months array_to_string booland boolor conditional_change_event conditional_true_event
+        div0null equal_null get get_path initcap months_between nvl2 object_keys ratio_to_report
+        soundex strtok time_slice to_boolean to_char to_date to_decimal to_double to_number
+        to_numeric to_time to_varchar try_parse_json try_to_date try_to_decimal try_to_double
+        try_to_number width_bucket
+        """,
+    "trino": """
+        all_match any_match array_except array_remove array_union arrays_overlap bitwise_and
+        bitwise_and_agg bitwise_or bitwise_or_agg bitwise_xor checksum codepoint day_of_month
+        day_of_year e format_datetime from_iso8601_date from_iso8601_timestamp hamming_distance
+        infinity is_finite is_infinite json_array_contains json_array_get json_format json_parse
+        json_size levenshtein_distance map_agg map_filter multimap_agg nan none_match normalize
+        numeric_histogram parse_datetime split_to_map to_iso8601 transform_keys transform_values
+        width_bucket year_of_week zip zip_with
+        """,
+}
+BY_DIALECT: Final[dict[str, frozenset[str]]] = {
+    dialect: frozenset(names.split()) for dialect, names in _BY_DIALECT.items()
+}
+"""What only these dialects have, or spell so."""
+
 # Node types whose own names are not the ones that the dialect calls them by.
 SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
     "Array": ("list_value", "array"),
@@ -195,6 +228,7 @@ SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
     "DateBin": ("time_bucket",),
     "DateFromParts": ("make_date",),
     "DayOfWeekIso": ("isodow",),
+    "DecodeCase": ("decode",),
     "EuclideanDistance": ("list_distance",),
     "Explode": ("unnest",),
     "Unnest": ("unnest",),
@@ -219,6 +253,7 @@ SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
     "ParseJSON": ("json",),
     "PercentileCont": ("quantile_cont", "percentile_cont"),
     "PercentileDisc": ("quantile_disc", "percentile_disc"),
+    "RegexpILike": ("regexp_matches",),
     "RegexpLike": ("regexp_matches",),
     "RegexpSplit": ("string_split_regex", "str_split_regex"),
     "SHA": ("sha1",),
@@ -226,6 +261,8 @@ SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
     "Split": ("string_split", "split", "str_split", "string_to_array"),
     "StrPosition": ("strpos", "instr", "position"),
     "StrToTime": ("strptime",),
+    "StrToDate": ("to_date",),
+    "JSONArrayAgg": ("json_agg", "jsonb_agg", "json_arrayagg"),
     "TimeFromParts": ("make_time",),
     "TimeToStr": ("strftime",),
     "TimeToUnix": ("epoch",),

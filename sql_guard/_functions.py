@@ -6,7 +6,8 @@ from typing import Final
 
 from sqlglot import exp
 
-from ._function_names import ANALYTIC, BY_NAME, SPELLINGS, TABLE_FUNCTIONS
+from ._function_names import ANALYTIC, BY_DIALECT, BY_NAME, SPELLINGS, TABLE_FUNCTIONS
+from ._hints import for_function
 from ._names import fold
 from ._nodes import SYNTAX
 from ._policy import FunctionLists
@@ -16,15 +17,12 @@ from ._verdict import Violation
 class FunctionRule:
     """The curated default, extended and cut by the lists of a policy."""
 
-    refusal: Final = Violation(
-        rule="functions",
-        message="A function is called that is not on the allowed list.",
-        hint="Use common aggregate, window, date, text and list functions.",
-    )
-
-    def __init__(self, lists: FunctionLists) -> None:
+    def __init__(self, lists: FunctionLists, dialect: str) -> None:
+        self._dialect: Final = dialect
         self._denied: Final = frozenset(lists.deny)
-        self._allowed: Final = (ANALYTIC | frozenset(lists.allow)) - self._denied
+        self._allowed: Final = (
+            ANALYTIC | BY_DIALECT.get(dialect, frozenset()) | frozenset(lists.allow)
+        ) - self._denied
         self._table_functions: Final = (TABLE_FUNCTIONS | frozenset(lists.allow)) - self._denied
         self._by_type: Final[dict[type[exp.Expr], str | None]] = {}
 
@@ -47,6 +45,15 @@ class FunctionRule:
             arguments = arguments[1:]
         return bool(arguments) and (
             isinstance(arguments[0], exp.Literal) and self.allows(fold(arguments[0].name))
+        )
+
+    def refusal(self, node: exp.Expr) -> Violation:
+        """What is said of *node*, a call that is not allowed."""
+        names = [fold(node.name)] if isinstance(node, exp.Anonymous) else _every_name(type(node))
+        return Violation(
+            rule="functions",
+            message="A function is called that is not on the allowed list.",
+            hint=for_function(names, self._allowed, self._dialect),
         )
 
     @staticmethod
@@ -73,6 +80,11 @@ class FunctionRule:
         if any(name in self._denied for name in names):
             return None
         return next((name for name in names if name in self._allowed), None)
+
+
+def _every_name(kind: type[exp.Expr]) -> tuple[str, ...]:
+    own = tuple(name.lower() for name in kind.sql_names()) if issubclass(kind, exp.Func) else ()
+    return (*spellings(kind), *own)
 
 
 def spellings(kind: type[exp.Expr]) -> tuple[str, ...]:

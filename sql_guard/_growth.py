@@ -12,14 +12,16 @@ from ._functions import spellings
 from ._names import fold
 
 # Joins two values: the result grows by the other one each time, unless both are the own one.
-_JOINING: Final = (exp.DPipe, exp.Concat, exp.ConcatWs, exp.ArrayAppend, exp.ArrayPrepend)
+_JOINING: Final = (
+    *(exp.DPipe, exp.Concat, exp.ConcatWs, exp.ArrayAppend, exp.ArrayConcat, exp.ArrayPrepend),
+)
 _JOINING_NAMES: Final = frozenset(
     {"list_append", "list_prepend", "array_append", "array_prepend", "list_concat", "concat"}
 )
 _SYNTAX: Final = (
     *(exp.Alias, exp.Paren, exp.Column, exp.Identifier, exp.Cast, exp.TryCast, exp.Case, exp.If),
     *(exp.Binary, exp.Unary, exp.Between, exp.In, exp.Interval, exp.Window, exp.Bracket),
-    *(exp.Order, exp.Ordered, exp.Tuple, exp.Lambda),
+    *(exp.Order, exp.Ordered, exp.Tuple, exp.Lambda, exp.Struct, exp.PropertyEQ),
 )
 
 Own = Callable[[exp.Expr], bool]
@@ -54,6 +56,8 @@ def joins(item: exp.Expr, own: Own) -> bool:
 def _keeps_size(node: exp.Expr, own: Own) -> bool:
     if _is_joining(node):
         return len(own_uses(node, own)) == 1
+    if isinstance(node, exp.Dot):
+        return isinstance(node.expression, exp.Identifier)
     if isinstance(node, exp.Anonymous):
         return fold(node.name) in NEUTRAL
     if isinstance(node, exp.Func) and not isinstance(node, _SYNTAX):

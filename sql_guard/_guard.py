@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from time import thread_time
 from typing import Any, Final
 
-from sqlglot import exp
+from sqlglot import Token, TokenType, exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import SqlglotError
 
@@ -36,7 +36,7 @@ class Guard:
     def __init__(self, policy: GuardPolicy, second_opinion: SecondOpinion | None = None) -> None:
         self.policy: Final = policy
         self._second_opinion = second_opinion
-        self._functions = FunctionRule(policy.functions)
+        self._functions = FunctionRule(policy.functions, policy.dialect)
         self._dialect = Dialect.get_or_raise(policy.dialect)
 
     def check(self, sql: str, *, parameters: Mapping[str, Any] | None = None) -> Verdict:
@@ -71,12 +71,15 @@ class Guard:
             report.add(MISSPELT, node)
         report.check_time()
         names = self._walk(tree, report, Bounds(limits, parameters))
+        if _lost_queries(names, tokens):
+            report.add(_NOT_UNDERSTOOD)
+        named = frozenset(report.parameters)
         if not parameters_fit(parameters, limits):
             report.refuse("max_string", "A parameter is too long.", "Pass a shorter value.")
         Resolver(report, Estimator(parameters)).query(tree, {}, None)
         if any(id(node) not in report.seen for node in names):
             report.add(_NOT_UNDERSTOOD)
-        if report.parameters - parameters.keys():
+        if report.parameters - named - parameters.keys():
             report.add(_NO_FILTER_VALUE)
         if report.violations:
             return _refused(*report.violations)
@@ -116,7 +119,7 @@ class Guard:
             if isinstance(node, exp.Func) and functions.is_call(node):
                 name = functions.allowed_name(node)
                 if name is None:
-                    report.add(functions.refusal, node)
+                    report.add(functions.refusal(node), node)
                 else:
                     report.functions.add(name)
             for violation in bounds.of(node):
@@ -130,6 +133,12 @@ class Guard:
 
 def _refused(*violations: Violation) -> Verdict:
     return Verdict(allowed=False, violations=violations)
+
+
+def _lost_queries(nodes: list[exp.Expr], tokens: list[Token]) -> bool:
+    """Whether the parser dropped a query, as it drops arguments that a function should not have."""
+    written = sum(token.token_type is TokenType.SELECT for token in tokens)
+    return sum(isinstance(node, exp.Select) for node in nodes) < written
 
 
 _RESOLVED: Final = (

@@ -74,7 +74,7 @@ ARGUMENTS: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.Limit: _words("expression limit_options"),
     exp.Fetch: _words("direction count limit_options"),
     exp.Column: _words("this table db catalog"),
-    exp.Star: _words("except_ replace rename"),
+    exp.Star: _words("except_ replace rename ilike"),
     exp.Window: _words("this partition_by order spec alias over first"),
 }
 ARGUMENTS[exp.Except] = ARGUMENTS[exp.Intersect] = ARGUMENTS[exp.Union]

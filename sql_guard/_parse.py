@@ -8,8 +8,11 @@ from typing import Final
 
 from sqlglot import Token, TokenType, exp
 from sqlglot.dialects.dialect import Dialect
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import ParseError, SqlglotError
 
+from ._hints import for_syntax
+from ._text import place
+from ._tokens import CLOSING, OPENING, in_engine_order
 from ._verdict import Violation
 
 _BEGINNINGS: Final = frozenset(
@@ -18,10 +21,6 @@ _BEGINNINGS: Final = frozenset(
         *(TokenType.L_PAREN, TokenType.PIVOT, TokenType.UNPIVOT),
     }
 )
-_TAIL: Final = frozenset({TokenType.ORDER_BY, TokenType.LIMIT, TokenType.OFFSET})
-_OPENING: Final = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
-_CLOSING: Final = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
-_PIVOTS: Final = frozenset({TokenType.PIVOT, TokenType.UNPIVOT})
 
 
 class Unreadable(Exception):  # a control signal inside this package, no failure
@@ -43,17 +42,14 @@ def tokens_of(sql: str, dialect: Dialect) -> list[Token]:
 def tree_of(sql: str, tokens: Sequence[Token], dialect: Dialect) -> exp.Expr:
     """The only statement of *sql*, which must be a query."""
     tokens = _without_end(tokens)
-    if any(token.token_type is TokenType.SEMICOLON for token in tokens):
-        raise Unreadable(
-            Violation(
-                rule="one_statement",
-                message="There is more than one statement.",
-                hint="Write exactly one SELECT.",
-            )
-        )
-    _only_queries(tokens, _statements(type(dialect)))
+    end = next((t for t in tokens if t.token_type is TokenType.SEMICOLON), None)
+    if end is not None:
+        raise Unreadable(_placed(_SECOND_STATEMENT, sql, end))
+    _only_queries(sql, tokens, _statements(type(dialect)))
     try:
-        trees = dialect.parser().parse(_with_select(tokens), sql)
+        trees = dialect.parser().parse(in_engine_order(tokens, dialect), sql)
+    except ParseError as error:
+        raise Unreadable(_misread(error)) from error
     except (SqlglotError, RecursionError) as error:
         raise Unreadable(_syntax()) from error
     if len(trees) != 1 or trees[0] is None:
@@ -71,7 +67,7 @@ def _statements(dialect: type[Dialect]) -> frozenset[TokenType]:
     return frozenset({*dialect.parser_class.STATEMENT_PARSERS, *commands} - _BEGINNINGS)
 
 
-def _only_queries(tokens: Sequence[Token], statements: frozenset[TokenType]) -> None:
+def _only_queries(sql: str, tokens: Sequence[Token], statements: frozenset[TokenType]) -> None:
     """
     Refuses other statements by the word they begin with, at the start and in a CTE.
 
@@ -80,14 +76,14 @@ def _only_queries(tokens: Sequence[Token], statements: frozenset[TokenType]) -> 
     if not tokens:
         raise Unreadable(_syntax())
     if tokens[0].token_type not in _BEGINNINGS:
-        raise Unreadable(_no_query())
+        raise Unreadable(_placed(_no_query(), sql, tokens[0]))
     for before, opening, first in zip(tokens, tokens[1:], tokens[2:], strict=False):
         if (
             opening.token_type is TokenType.L_PAREN
             and (before.token_type is TokenType.ALIAS or before.text.upper() == "MATERIALIZED")
             and first.token_type in statements
         ):
-            raise Unreadable(_no_query())
+            raise Unreadable(_placed(_no_query(), sql, first))
     if tokens[0].token_type is TokenType.WITH and _main_word(tokens, statements) in statements:
         raise Unreadable(_no_query())
 
@@ -101,7 +97,7 @@ def _main_word(tokens: Sequence[Token], statements: frozenset[TokenType]) -> Tok
         begins = depth == 0 and previous is TokenType.R_PAREN
         if begins and (kind in _BEGINNINGS or kind in statements):
             return kind
-        depth += (kind in _OPENING) - (kind in _CLOSING)
+        depth += (kind in OPENING) - (kind in CLOSING)
         previous = kind
     return None
 
@@ -113,31 +109,30 @@ def _without_end(tokens: Sequence[Token]) -> list[Token]:
     return list(tokens[:end])
 
 
-def _with_select(tokens: list[Token]) -> list[Token]:
-    """
-    *tokens*, where `PIVOT ... ORDER BY ...` becomes `SELECT * FROM (PIVOT ...) ORDER BY ...`.
-
-    The engine takes such an ORDER BY at the level of the statement; the parser does not.
-    """
-    if not tokens or tokens[0].token_type not in _PIVOTS:
-        return tokens
-    depth = 0
-    for index, token in enumerate(tokens):
-        depth += (token.token_type in _OPENING) - (token.token_type in _CLOSING)
-        if depth == 0 and token.token_type in _TAIL:
-            before = [
-                _token(TokenType.SELECT, "SELECT", token),
-                _token(TokenType.STAR, "*", token),
-                _token(TokenType.FROM, "FROM", token),
-                _token(TokenType.L_PAREN, "(", token),
-            ]
-            after = _token(TokenType.R_PAREN, ")", token)
-            return [*before, *tokens[:index], after, *tokens[index:]]
-    return tokens
+def _placed(violation: Violation, sql: str, token: Token) -> Violation:
+    line, column = place(sql, token.start)
+    length = token.end - token.start + 1
+    return violation.model_copy(update={"line": line, "column": column, "length": length})
 
 
-def _token(kind: TokenType, text: str, near: Token) -> Token:
-    return Token(kind, text, near.line, near.col, near.start, near.end)
+def _misread(error: ParseError) -> Violation:
+    """What is said where the parser stopped."""
+    first = error.errors[0] if error.errors else {}
+    found, before = first.get("highlight") or "", first.get("start_context") or ""
+    violation = _syntax().model_copy(update={"hint": for_syntax(found, before)})
+    line, last = first.get("line"), first.get("col")
+    # The column is that of the last character, and counts from one.
+    if not found or line is None or last is None or last < len(found):
+        return violation
+    place_of = {"line": line, "column": last - len(found) + 1, "length": len(found)}
+    return violation.model_copy(update=place_of)
+
+
+_SECOND_STATEMENT: Final = Violation(
+    rule="one_statement",
+    message="There is more than one statement.",
+    hint="Write exactly one SELECT.",
+)
 
 
 def _no_query() -> Violation:

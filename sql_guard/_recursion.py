@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import zip_longest
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlglot import exp
 
-from ._estimate import UNKNOWN, Estimator, Span
+from ._chains import chained
+from ._counters import Recurring, counted
+from ._estimate import UNKNOWN, Estimator
 from ._growth import Own, grows, joins, own_uses
 from ._names import fold
 from ._scope import Scope
@@ -16,44 +18,54 @@ from ._scope import Scope
 _MAX_STEPS: Final = 20_000
 _MAX_STEPS_WITH_JOIN: Final = 20
 _MAX_GROWTH: Final = 2e9
-_BELOW: Final = (exp.LT, exp.LTE)
-_ABOVE: Final = (exp.GT, exp.GTE)
 
 
-def steps(
+class Course(NamedTuple):
+    """How a recursive CTE runs."""
+
+    steps: float
+    """How often its recursive arm runs at most; unknown when not shown."""
+    linked: bool = False
+    """Whether a row of the start leads to no more rows than there are steps."""
+
+
+_ENDLESS: Final = Course(UNKNOWN)
+
+
+def course(
     name: str, body: exp.SetOperation, columns: list[str], scope: Scope, estimator: Estimator
-) -> float:
+) -> Course:
     """
-    How often the recursive arm of *body*, the CTE *name*, runs at most; unknown when not shown.
+    How the recursive arm of *body*, the CTE *name*, runs.
 
     *columns* are those of the CTE; *scope* is the one around both arms.
     """
     arm = body.expression.unnest() if isinstance(body.expression, exp.Subquery) else body.expression
     if not isinstance(arm, exp.Select) or _references(name, arm) != 1:
-        return UNKNOWN
+        return _ENDLESS
     own = next((t for t in _tables(arm) if _is_reference(t, name)), None)
     sources = list(_sources(arm))
     # Under another name, or inside a sub-select, its columns could not be told apart from others.
     if own is None or not any(own is source for source in sources) or _renames(own):
-        return UNKNOWN
+        return _ENDLESS
     is_own = _growing_values(arm, fold(own.alias_or_name), columns)
     if any(grows(item, is_own) for item in arm.expressions):
-        return UNKNOWN
+        return _ENDLESS
     alone = len(sources) == 1
     if body.args.get("distinct") and _only_columns(arm):
         # Nothing new can come of values that are only copied once all of them have been seen.
-        return 1.0 if alone else _MAX_STEPS_WITH_JOIN
-    found = min(
-        (
-            _counted(condition, arm, body, columns, scope, estimator)
-            for condition in _conditions(arm)
-        ),
-        default=UNKNOWN,
-    )
-    if found > (_MAX_STEPS if alone else _MAX_STEPS_WITH_JOIN):
-        return UNKNOWN
+        return Course(1.0 if alone else _MAX_STEPS_WITH_JOIN)
+    start = body.this.unnest() if isinstance(body.this, exp.Subquery) else body.this
+    recurring = Recurring(start, arm, fold(own.alias_or_name), columns, scope, estimator)
+    found = min((counted(part, recurring) for part in _conditions(arm)), default=UNKNOWN)
+    linked = not alone and found > _MAX_STEPS_WITH_JOIN
+    if linked:
+        found = chained(own, recurring)
+    if found > _MAX_STEPS:
+        return _ENDLESS
     longer = [estimator.size(i, scope) for i in arm.expressions if joins(i, is_own)]
-    return found if found * found * max(longer, default=0) <= _MAX_GROWTH else UNKNOWN
+    grown = found * found * max(longer, default=0)
+    return Course(found, linked) if grown <= _MAX_GROWTH else _ENDLESS
 
 
 def _renames(own: exp.Table) -> bool:
@@ -99,105 +111,6 @@ def _own_values(table: str, columns: set[str]) -> Own:
         return True
 
     return is_own
-
-
-def _counted(
-    condition: exp.Expr,
-    arm: exp.Select,
-    body: exp.SetOperation,
-    columns: list[str],
-    scope: Scope,
-    estimator: Estimator,
-) -> float:
-    """How many steps *condition* leaves, when it compares a counter with a constant."""
-    column, bound, upward = _comparison(condition)
-    if column is None or fold(column.name) not in columns:
-        return UNKNOWN
-    index = columns.index(fold(column.name))
-    if index >= len(arm.expressions):
-        return UNKNOWN
-    step = _step(arm.expressions[index], fold(column.name), scope, estimator)
-    least = step.low if upward else -step.high
-    start_query = body.this.unnest() if isinstance(body.this, exp.Subquery) else body.this
-    firsts = _first_values(start_query, index)
-    if least <= 0 or not firsts:
-        return UNKNOWN
-    inner = scope.inner.get(id(start_query), scope)
-    spans = [estimator.span(first, inner) for first in firsts]
-    start = Span(min(span.low for span in spans), max(span.high for span in spans))
-    first = _first_bound(bound, arm, start_query, columns)
-    end = estimator.span(first, inner if first is not bound else scope.inner.get(id(arm), scope))
-    if not (start.known and end.known):
-        return UNKNOWN
-    width = end.high - start.low if upward else start.high - end.low
-    return max(0.0, width) / least + 1
-
-
-def _first_bound(
-    bound: exp.Expr | None, arm: exp.Select, start: exp.Expr, columns: list[str]
-) -> exp.Expr | None:
-    """*bound*, or what it began as where it is a column that each step hands on unchanged."""
-    if not isinstance(bound, exp.Column) or fold(bound.name) not in columns:
-        return bound
-    index = columns.index(fold(bound.name))
-    item = arm.expressions[index].unalias() if index < len(arm.expressions) else None
-    firsts = _first_values(start, index)
-    if not isinstance(item, exp.Column) or fold(item.name) != fold(bound.name) or len(firsts) != 1:
-        return bound
-    return firsts[0]
-
-
-def _first_values(query: exp.Expr, index: int) -> list[exp.Expr]:
-    """What *query* gives in the column at *index*, in each of its rows; nothing when not known."""
-    from_ = query.args.get("from_")
-    if isinstance(from_, exp.From) and isinstance(from_.this, exp.Values) and query.is_star:
-        query = from_.this
-    rows = query.expressions if isinstance(query, exp.Values) else []
-    if isinstance(query, exp.Select):
-        rows = [query]
-    if any(index >= len(row.expressions) for row in rows):
-        return []
-    return [row.expressions[index] for row in rows]
-
-
-def _comparison(node: exp.Expr) -> tuple[exp.Column | None, exp.Expr | None, bool]:
-    """The counter, what it is compared with, and whether it counts upward."""
-    if isinstance(node, exp.Between):
-        counter = _counter(node.this)
-        return counter, node.args.get("high"), True
-    if not isinstance(node, (*_BELOW, *_ABOVE)):
-        return None, None, True
-    below = isinstance(node, _BELOW)
-    if (counter := _counter(node.this)) is not None:
-        return counter, node.expression, below
-    return _counter(node.expression), node.this, not below
-
-
-def _counter(node: exp.Expr) -> exp.Column | None:
-    """The column in `n`, `n + 1` or a cast of these."""
-    while isinstance(node, exp.Paren | exp.Cast | exp.Add | exp.Sub):
-        node = node.this
-    return node if isinstance(node, exp.Column) else None
-
-
-def _step(node: exp.Expr, name: str, scope: Scope, estimator: Estimator) -> Span:
-    """By how much the expression *node* moves the counter *name* in one step."""
-    while isinstance(node, exp.Alias | exp.Paren | exp.Cast | exp.LastDay):
-        node = node.this
-    none = Span(0, 0)
-    if not isinstance(node, exp.Add | exp.Sub):
-        return none
-    left, right = node.this, node.expression
-    if isinstance(node, exp.Add) and isinstance(right, exp.Column):
-        left, right = right, left
-    left = left.unnest()
-    if not isinstance(left, exp.Column) or fold(left.name) != name:
-        return none
-    move = estimator.days(right, scope) if isinstance(right, exp.Interval) else None
-    move = move or estimator.span(right, scope)
-    if not move.known:
-        return none
-    return move if isinstance(node, exp.Add) else Span(-move.high, -move.low)
 
 
 def _conditions(arm: exp.Select) -> Iterator[exp.Expr]:

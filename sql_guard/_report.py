@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from time import thread_time
 from typing import Final
@@ -18,6 +19,8 @@ from ._text import place
 from ._verdict import Violation
 
 _MAX_VIOLATIONS: Final = 20
+_MAX_NAME: Final = 80
+_CALL: Final = re.compile(r"\b([A-Za-z_]\w*)\s*\(\s*\Z")
 
 
 class OutOfTime(Exception):  # a control signal inside this package, no failure
@@ -106,9 +109,25 @@ class Report:
     def _place(self, node: exp.Expr | None) -> dict[str, int]:
         if node is None:
             return {}
-        for part in node.walk():
-            if (start := part.meta.get("start")) is not None:
-                line, column = place(self.text, start)
-                length = part.meta.get("end", start) - start + 1
-                return {"line": line, "column": column, "length": length}
+        for part in _near(node):
+            start, end = part.meta.get("start"), part.meta.get("end")
+            if start is None or end is None:
+                continue
+            if isinstance(node, exp.Func) and part is not node:
+                start, end = self._name_before(start, end)
+            line, column = place(self.text, start)
+            return {"line": line, "column": column, "length": end - start + 1}
         return {}
+
+    def _name_before(self, start: int, end: int) -> tuple[int, int]:
+        """The place of the function whose first argument stands from *start* to *end*."""
+        before = max(0, start - _MAX_NAME)
+        name = _CALL.search(self.text[before:start])
+        return (before + name.start(1), before + name.end(1) - 1) if name else (start, end)
+
+
+def _near(node: exp.Expr) -> Iterator[exp.Expr]:
+    """*node* and what it holds; then what stands beside it, for nodes whose place no one noted."""
+    yield from node.walk()
+    if node.parent is not None and not isinstance(node.parent, exp.Query):
+        yield from node.parent.walk()

@@ -14,7 +14,7 @@ from ._estimate import UNKNOWN, Estimator
 from ._expressions import Expressions
 from ._names import fold
 from ._output import output_of
-from ._recursion import steps
+from ._recursion import Course, course
 from ._report import Report
 from ._scope import Fact, Relation, Scope, Shape
 from ._sources import Sources
@@ -87,15 +87,18 @@ class Resolver:
         if (own := body.args.get("with_")) is not None:
             ctes = self._with(own, ctes, outer)
         holder = Scope(ctes, outer)
-        start = _renamed(self.query(body.this, ctes, holder), cte)
+        start = _first_only(_renamed(self.query(body.this, ctes, holder), cte))
         recurring = replace(start, rows=1.0, scans=0)
         again = self.query(body.expression, {**ctes, name: recurring}, holder)
         self._tail(body, Scope(ctes, outer, [Relation("", start)]))
-        count = 1.0
+        found = Course(1.0)
         if _mentions(body.expression, name):
-            count = self._steps(name, body, start, holder)
+            found = self._course(name, body, start, holder)
         fanout = self._fanout(body.expression, holder, name)
-        rows = start.rows * (fanout ** min(count, 1_000) if fanout > 1 else again.rows * count + 1)
+        growth = found.steps * (1.0 if found.linked else again.rows) + 1
+        if fanout > 1 and not found.linked:
+            growth = fanout ** min(found.steps, 1_000)
+        rows = start.rows * growth
         self.work.check_rows(rows, cte)
         return replace(start, rows=rows, scans=start.scans + again.scans)
 
@@ -110,12 +113,12 @@ class Resolver:
         others = others[1:] if own and own[0].ties else others
         return math.prod(max(1.0, relation.shape.rows) for relation in others) if own else 1.0
 
-    def _steps(self, name: str, body: exp.SetOperation, start: Shape, holder: Scope) -> float:
+    def _course(self, name: str, body: exp.SetOperation, start: Shape, holder: Scope) -> Course:
         limits = self._report.policy.limits
-        count = UNKNOWN
+        found = Course(UNKNOWN)
         if limits.recursion and (start.placed or not start.open):
-            count = steps(name, body, list(start.columns), holder, self.work.estimator)
-        if count > limits.max_generated_rows:
+            found = course(name, body, list(start.columns), holder, self.work.estimator)
+        if found.steps > limits.max_generated_rows:
             self._report.refuse(
                 "recursion",
                 "A recursive table expression is not shown to end after few steps.",
@@ -123,8 +126,8 @@ class Resolver:
                 "or use generate_series.",
                 body,
             )
-            return 1.0
-        return count
+            return Course(1.0)
+        return found
 
     def _select(self, node: exp.Select, ctes: Ctes, outer: Scope | None) -> Shape:
         scope = Scope(ctes, outer)
@@ -191,7 +194,11 @@ class Resolver:
         for row in node.expressions:
             self.expressions.resolve(row, scope)
         width = len(node.expressions[0].expressions) if node.expressions else 0
-        columns = {f"col{index}": Fact() for index in range(width)}
+        rows = [row.expressions for row in node.expressions]
+        columns = {
+            f"col{index}": Fact(values=tuple(row[index] for row in rows if index < len(row)))
+            for index in range(width)
+        }
         return Shape(columns, rows=float(len(node.expressions)))
 
     def _tail(self, node: exp.Expr, scope: Scope) -> None:
@@ -204,6 +211,12 @@ def _renamed(shape: Shape, cte: exp.Expr) -> Shape:
     alias = cte.args.get("alias")
     names = [fold(name.name) for name in alias.args.get("columns") or ()] if alias else []
     return shape.renamed(names) if names else shape
+
+
+def _first_only(shape: Shape) -> Shape:
+    """*shape*, whose values are those of a first step and not all that come."""
+    columns = {name: Fact(fact.type, fact.size) for name, fact in shape.columns.items()}
+    return replace(shape, columns=columns)
 
 
 def _mentions(node: exp.Expr, name: str) -> bool:

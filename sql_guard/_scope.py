@@ -20,10 +20,22 @@ class Base:
 
 
 class Fact(NamedTuple):
-    """What is known about a column: its type where the policy says it, and a size in characters."""
+    """What is known about a column."""
 
     type: str = ""
+    """Where the policy says it."""
     size: float = 256.0
+    """In characters."""
+    span: tuple[float, float] | None = None
+    """The least and the greatest value, of what a generator makes."""
+    values: tuple[exp.Expr, ...] = ()
+    """What VALUES gives in each row; other columns of the relation go by the same rows."""
+    within: tuple[str, ...] | None = None
+    """Where it numbers the rows: the columns for whose values it begins anew."""
+
+    def alone(self) -> Fact:
+        """What of it still holds when its rows are multiplied or mixed with others."""
+        return self._replace(values=(), within=None)
 
 
 @dataclass(slots=True)
@@ -42,6 +54,7 @@ class Shape:
     def renamed(self, names: list[str]) -> Shape:
         """The shape with its first columns called *names*."""
         facts = list(self.columns.items()) if self.placed or not self.open else []
+        facts = [(name, fact.alone() if fact.within else fact) for name, fact in facts]
         columns = {name: facts[i][1] if i < len(facts) else Fact() for i, name in enumerate(names)}
         columns.update(facts[len(names) :])
         is_open = self.open and not (self.placed and len(names) >= len(facts))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from ._hints import for_table
 from ._names import fold
 from ._report import Report
 from ._scope import Base, Fact, Relation, Scope, Shape
@@ -160,18 +161,19 @@ class Sources:
 
     def _function(self, node: exp.Expr, call: exp.Expr, scope: Scope) -> Relation:
         if not self._report.function_rule.in_from(call):
-            self._report.add(self._report.function_rule.refusal, call)
+            self._report.add(self._report.function_rule.refusal(call), call)
         self._report.seen.add(id(call))
         arguments = Scope(scope.ctes, scope)
-        for argument in call.args.values():
+        for key, argument in call.args.items():
             for part in argument if isinstance(argument, list) else [argument]:
-                if isinstance(part, exp.Expr) and not isinstance(part, exp.TableAlias):
+                if isinstance(part, exp.Expr) and key not in ("alias", "offset"):
                     self._resolver.expressions.resolve(part, arguments)
         names = _column_aliases(node)
         if isinstance(call, exp.GenerateSeries):
             own = _FUNCTION_COLUMNS[bool(call.args.get("is_end_exclusive"))]
             count = self._resolver.work.generator(call, arguments)
-            shape = Shape(dict.fromkeys(names or [own], Fact()), rows=count)
+            fact = self._resolver.work.estimator.made_by(call, arguments)
+            shape = Shape(dict.fromkeys(names or [own], fact), rows=count)
         else:
             rows = _ASSUMED_ITEMS * arguments.weight
             shape = Shape(dict.fromkeys(names, Fact()), open=True, rows=rows)
@@ -206,7 +208,7 @@ class Sources:
             for item in part.expressions:
                 target = item.this if isinstance(item, exp.PivotAlias) else item
                 self._resolver.expressions.resolve(target, inside)
-        elif not isinstance(part, exp.Identifier | exp.Tuple) or part.arg_key == "fields":
+        elif part.arg_key == "fields" or not _is_new_name(part):
             self._resolver.expressions.resolve(part, inside)
 
     def _derived(self, node: exp.Expr, shape: Shape) -> Relation:
@@ -217,11 +219,10 @@ class Sources:
         return Relation(_alias(node) or fold(name), shape, source=fold(name))
 
     def _unlisted(self, node: exp.Table) -> None:
-        known = ", ".join(sorted(self._report.policy.tables)[:40])
         self._report.refuse(
             "tables",
             "A table is read that is not on the list.",
-            f"Tables that may be read: {known}.",
+            for_table(fold(node.name), self._report.policy.tables),
             node,
         )
 
@@ -240,9 +241,17 @@ def _alias(node: exp.Expr) -> str:
 
 def _column_aliases(node: exp.Expr) -> list[str]:
     alias = node.args.get("alias")
-    if not isinstance(alias, exp.TableAlias):
-        return []
-    return [fold(name.name) for name in alias.args.get("columns") or ()]
+    names = alias.args.get("columns") or () if isinstance(alias, exp.TableAlias) else ()
+    # What WITH ORDINALITY adds comes last.
+    ordinality = node.args.get("offset") if isinstance(node, exp.Unnest) else None
+    last = [ordinality] if isinstance(ordinality, exp.Identifier) else []
+    return [fold(name.name) for name in (*names, *last)]
+
+
+def _is_new_name(part: exp.Expr) -> bool:
+    """Whether *part* of an UNPIVOT names what it makes, one column or several."""
+    names = part.expressions if isinstance(part, exp.Tuple) else [part]
+    return all(isinstance(name, exp.Identifier) for name in names)
 
 
 def own_name(call: exp.Expr) -> str:

@@ -31,6 +31,9 @@ _QUOTED: Final = frozenset(
     }
 )
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_MARK: Final = re.compile(r"\{[#%{]")
+_LINE_END: Final = re.compile(r"[\r\n]")
+_BLOCK: Final = re.compile(r"/\*|\*/")
 # White space, separators, invisible marks and characters that no one assigned a meaning to.
 _ODD_CATEGORIES: Final = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf", "Cn", "Co", "Cs"})
 _BLANK_LETTERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
@@ -119,20 +122,21 @@ def _is_odd(character: str) -> bool:
 
 
 def _no_templates(sql: str, tokens: Sequence[Token], _limits: Limits) -> Iterator[Violation]:
-    if "{" not in sql:
+    if not _MARK.search(sql):
         return
-    for start, end in _outside_quotes(sql, tokens):
-        for mark in ("{#", "{%", "{{"):
-            if (offset := sql.find(mark, start, end)) >= 0:
-                line, column = place(sql, offset)
-                yield Violation(
-                    rule="templates",
-                    message="The statement holds a template mark.",
-                    hint="Write the SQL itself; put a space between two opening braces.",
-                    line=line,
-                    column=column,
-                )
-                return
+    code = list(sql)
+    for start, end in _quotes_and_comments(sql, tokens):
+        code[start:end] = " " * (end - start)
+    if mark := _MARK.search("".join(code)):
+        line, column = place(sql, mark.start())
+        yield Violation(
+            rule="templates",
+            message="The statement holds a template mark.",
+            hint="Write the SQL itself; put a space between two opening braces.",
+            line=line,
+            column=column,
+            length=2,
+        )
 
 
 def _nesting(sql: str, tokens: Sequence[Token], limits: Limits) -> Iterator[Violation]:
@@ -206,6 +210,43 @@ def _outside_quotes(sql: str, tokens: Sequence[Token]) -> Iterator[tuple[int, in
             yield start, token.start
             start = token.end + 1
     yield start, len(sql)
+
+
+def _quotes_and_comments(sql: str, tokens: Sequence[Token]) -> Iterator[tuple[int, int]]:
+    """Where *sql* holds quoted texts, and comments that both the parser and the engine see."""
+    after = 0
+    for token in tokens:
+        yield from _comments(sql, after, token.start)
+        if token.token_type in _QUOTED:
+            yield token.start, token.end + 1
+        after = token.end + 1
+    yield from _comments(sql, after, len(sql))
+
+
+def _comments(sql: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The comments at the beginning of what stands between two tokens."""
+    while start < end:
+        if sql[start].isspace():
+            start += 1
+            continue
+        if sql.startswith("--", start):
+            found = _LINE_END.search(sql, start, end)
+            stop = found.start() if found else end
+        elif sql.startswith("/*", start):
+            stop = _end_of_block(sql, start, end)
+        else:
+            return
+        yield start, stop
+        start = stop
+
+
+def _end_of_block(sql: str, start: int, end: int) -> int:
+    depth = 0
+    for sign in _BLOCK.finditer(sql, start, end):
+        depth += 1 if sign.group() == "/*" else -1
+        if depth == 0:
+            return sign.end()
+    return end
 
 
 _RULES: Final[tuple[TokenRule, ...]] = (

@@ -31,9 +31,12 @@ _SIZED: Final = {
     "to_base": 2,
     "arg_max_null": 2,
     "arg_min_null": 2,
+    "arg_max_nulls_last": 2,
+    "arg_min_nulls_last": 2,
 }
 _COLLECTING: Final = frozenset(
     {"histogram", "histogram_exact", "json_group_array", "json_group_object", "group_concat"}
+    | {"json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg", "map_agg", "multimap_agg"}
 )
 _FORMATS: Final = frozenset({"printf", "format"})
 _PAIRWISE: Final = frozenset(
@@ -50,9 +53,11 @@ _METHODS: Final = frozenset(
     | _PAIRWISE
     | _REDUCERS
 )
+_METHODS_AS_CALLS: Final = _METHODS - {"string_agg", "pad"}
+_SCHEMAS: Final = frozenset({"main", "temp", "system", "pg_catalog", "information_schema"})
 SIZED_NODES: Final = (
     *(exp.Anonymous, exp.Format, exp.GenerateSeries, exp.JarowinklerSimilarity, exp.Levenshtein),
-    *(exp.ApproxTopK, exp.Pad, exp.Reduce, exp.Repeat, exp.Replace),
+    *(exp.ApproxTopK, exp.Pad, exp.Reduce, exp.Repeat, exp.Replace, exp.ExplodingGenerateSeries),
 )
 """Nodes whose values are checked; calls of functions without a type of their own are among them."""
 _KEY_LIKE: Final = (
@@ -80,7 +85,7 @@ class Work:
     def value(self, node: exp.Expr, scope: Scope) -> None:
         """Checks the size of the value that the function *node* makes."""
         if isinstance(node.parent, exp.Dot) and _called(node) in _METHODS:
-            self._refuse_method(node)
+            self._method(node, node.parent, scope)
         elif isinstance(node, exp.GenerateSeries):
             _select_level(scope).weight *= self.generator(node, scope)
         elif isinstance(node, exp.Repeat | exp.Pad | exp.Replace):
@@ -171,13 +176,19 @@ class Work:
                 self._too_large(node)
                 return
 
-    def _refuse_method(self, node: exp.Expr) -> None:
-        self._report.refuse(
-            "functions",
-            "This function may not be called after a dot.",
-            "Call it in the plain form, f(x, y).",
-            node,
-        )
+    def _method(self, node: exp.Expr, dot: exp.Dot, scope: Scope) -> None:
+        """Checks `x.f(y)` as the `f(x, y)` that it stands for."""
+        receiver = _receiver(dot.this)
+        if receiver is None or _called(node) not in _METHODS_AS_CALLS:
+            self._report.refuse(
+                "functions",
+                "This function may not be called after a dot.",
+                "Call it in the plain form, f(x, y).",
+                node,
+            )
+            return
+        arguments = [argument.copy() for argument in node.expressions]
+        self.value(exp.func(_called(node), receiver, *arguments, dialect="duckdb"), scope)
 
     def _too_many_rows(self, node: exp.Expr) -> None:
         most = self._limits.max_generated_rows
@@ -218,7 +229,7 @@ def ties(condition: exp.Expr | None, right: Iterable[Relation], scope: Scope) ->
     """How many conjuncts of *condition* equate a column of *right* with one of elsewhere."""
     own = {id(relation) for relation in right}
     count = 0
-    for one, other in _equalities(condition):
+    for one, other in equalities(condition):
         sides = (_relation_of(one, scope), _relation_of(other, scope))
         if None not in sides and sum(id(side) in own for side in sides) == 1:
             count += 1
@@ -228,14 +239,15 @@ def ties(condition: exp.Expr | None, right: Iterable[Relation], scope: Scope) ->
 def _tie_by_where(condition: exp.Expr | None, scope: Scope) -> None:
     """Counts each equality of columns of two relations for the later of the two."""
     order = {id(relation): index for index, relation in enumerate(scope.relations)}
-    for one, other in _equalities(condition):
+    for one, other in equalities(condition):
         sides = [side for side in (_relation_of(one, scope), _relation_of(other, scope)) if side]
         if len(sides) == 2 and sides[0] is not sides[1]:
             later = max(sides, key=lambda side: order.get(id(side), -1))
             later.ties += 1
 
 
-def _equalities(condition: exp.Expr | None) -> Iterator[tuple[exp.Expr, exp.Expr]]:
+def equalities(condition: exp.Expr | None) -> Iterator[tuple[exp.Expr, exp.Expr]]:
+    """The two sides of each conjunct of *condition* that is an equality."""
     stack = [condition] if condition is not None else []
     while stack:
         current = stack.pop()
@@ -272,6 +284,18 @@ def _relation_of(node: exp.Expr, scope: Scope) -> Relation | None:
 
 def _select_level(scope: Scope) -> Scope:
     return next((level for level in scope.levels() if not level.parameters), scope)
+
+
+def _receiver(node: exp.Expr) -> exp.Expr | None:
+    """The value before the dot of a call; None where that may be a schema of the function's."""
+    if isinstance(node, exp.Dot) and isinstance(node.expression, exp.Identifier):
+        owner, name = node.this, node.expression
+        if isinstance(owner, exp.Identifier) and fold(owner.name) not in _SCHEMAS:
+            return exp.Column(this=name.copy(), table=owner.copy())
+        return None
+    if isinstance(node, exp.Identifier):
+        return None if fold(node.name) in _SCHEMAS else exp.Column(this=node.copy())
+    return node.copy()
 
 
 def _called(node: exp.Expr) -> str:

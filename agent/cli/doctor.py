@@ -46,6 +46,7 @@ def _examine() -> Iterator[tuple[str, bool, str, str]]:
         ("disk", _disk),
         ("output", _output),
         ("store", _store),
+        ("runs", _runs),
         ("warehouse", _warehouse),
         ("model", _model),
         ("renderers", _renderers),
@@ -85,6 +86,24 @@ def _store(settings: Settings) -> str:
     return asyncio.run(version())
 
 
+def _runs(settings: Settings) -> str:
+    from agent.stores import open_stores
+    from services.errors import RunLost
+    from services.store import Accepted, Journal
+
+    async def lost() -> tuple[Accepted, ...]:
+        async with open_stores(settings) as stores:
+            return await Journal(settings.home).lost(stores.redis)
+
+    found = asyncio.run(lost())
+    if found:
+        raise RunLost(
+            f"accepted but lost: {', '.join(run.run_id for run in found)}",
+            hint="restore a newer backup, or give one up with `assay run delete RUN`",
+        )
+    return "none accepted and lost"
+
+
 def _warehouse(settings: Settings) -> str:
     from services.warehouse import Warehouse, current_snapshot
 
@@ -93,7 +112,11 @@ def _warehouse(settings: Settings) -> str:
     with Warehouse.open(settings.warehouse_dir) as warehouse:
         count = len(warehouse.catalog().tables)
         fences = ", ".join(warehouse.fences)
-        return f"{count} tables, snapshot {warehouse.snapshot.short_id}; fenced by {fences}"
+        absent = ", ".join(warehouse.absent_fences)
+        missing = f"; not here: {absent}" if absent else ""
+        return (
+            f"{count} tables, snapshot {warehouse.snapshot.short_id}; fenced by {fences}{missing}"
+        )
 
 
 def _model(settings: Settings) -> str:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +20,10 @@ if TYPE_CHECKING:
     from services.semantics import SemanticModel
     from services.warehouse import Catalog
     from sql_guard import Guard, GuardPolicy, Verdict, Violation
+
+# Of a long line only what surrounds the mark is shown, so that no terminal breaks it.
+_BEFORE_MARK = 40
+_SHOWN = 90
 
 app = typer.Typer(help="The allow-list that every statement passes.", no_args_is_help=True)
 
@@ -34,10 +43,19 @@ def check(
     role: Annotated[
         str | None, typer.Option(metavar="NAME", help="A role that the policy names.")
     ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param",
+            metavar="NAME=VALUE",
+            help="A value that a row filter or the statement takes, as $NAME; repeat for more.",
+        ),
+    ] = None,
     jsonl: Annotated[
         bool,
         typer.Option(
-            "--jsonl", help='Check one {"id": ..., "sql": ...} a line of stdin; exit 0 at the end.'
+            "--jsonl",
+            help='Check one {"id": ..., "sql": ...} a line of stdin, "parameters" if it has any; exit 0 at the end.',
         ),
     ] = False,
     as_json: JsonFlag = False,
@@ -45,14 +63,16 @@ def check(
     """Check a statement against a policy; exit 5 when it is refused."""
     if jsonl == (sql is not None):
         raise typer.BadParameter("give either one statement or --jsonl with statements on stdin")
-    guard = _guard(policy, role)
+    asked = _parameters(param or ())
+    guard, settled = _guard(policy, role)
+    given = {**settled, **asked}
     if jsonl:
         for line in sys.stdin.buffer:
-            sys.stdout.write(answer(guard, line) + "\n")
+            sys.stdout.write(answer(guard, line, given) + "\n")
             sys.stdout.flush()
         return
     assert sql is not None
-    verdict = guard.check(sql)
+    verdict = guard.check(sql, parameters=given)
     if as_json:
         print_json(verdict)
     else:
@@ -88,28 +108,66 @@ def show_policy(
         sys.stdout.write(made.to_yaml())
 
 
-def answer(guard: Guard, line: bytes) -> str:
-    """The JSON line that answers *line*, whatever it holds."""
-    name, sql = _request(line)
-    if sql is None:
-        message = 'The line is no object {"id": ..., "sql": ...} with a text as "sql".'
-        return _line(name, "block", "input", message, None)
-    verdict = guard.check(sql)
+def answer(guard: Guard, line: bytes, given: Mapping[str, Any]) -> str:
+    """The JSON line that answers *line*, whatever it holds; *given* goes before its own parameters."""
+    request = _request(line)
+    sql, own = request.get("sql"), request.get("parameters")
+    own = {} if own is None else own
+    if "id" not in request or not isinstance(sql, str) or not _are_plain(own):
+        message = (
+            'The line is no object {"id": ..., "sql": ...} with a text as "sql", and plain values '
+            'by name as "parameters" if it has any.'
+        )
+        return _line(request.get("id"), "block", "input", message, None)
+    verdict = guard.check(sql, parameters={**own, **given})
     if verdict.allowed:
-        return _line(name, "allow", None, None, verdict.sql)
+        return _line(request["id"], "allow", None, None, verdict.sql)
     first = verdict.violations[0]
-    return _line(name, "block", first.rule, first.message, None)
+    return _line(request["id"], "block", first.rule, first.message, None)
 
 
-def _request(line: bytes) -> tuple[Any, str | None]:
+def _request(line: bytes) -> dict[str, Any]:
     try:
         request = json.loads(line)
     except (ValueError, RecursionError):
-        return None, None
-    if not isinstance(request, dict):
-        return None, None
-    sql = request.get("sql")
-    return request.get("id"), sql if isinstance(sql, str) and "id" in request else None
+        return {}
+    return request if isinstance(request, dict) else {}
+
+
+def _are_plain(parameters: Any) -> bool:
+    """Whether these are values by name, lists of values among them, as JSON writes them."""
+    return isinstance(parameters, dict) and all(
+        not isinstance(part, dict | list)
+        for value in parameters.values()
+        for part in (value if isinstance(value, list) else [value])
+    )
+
+
+def _parameters(texts: Sequence[str]) -> dict[str, Any]:
+    """Values by name from texts such as `desk=Rates`; each name stands once."""
+    given: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier() or name in given:
+            raise typer.BadParameter(f"{text!r} is not NAME=VALUE, or its name stands twice")
+        given[name] = _value(value)
+    return given
+
+
+def _value(text: str) -> Any:
+    """*text* as the truth value, number or date that it looks like; in quotes it stays a text."""
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        return text[1:-1]
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if re.fullmatch(r"-?(0|[1-9]\d{0,17})", text):
+        return int(text)
+    if re.fullmatch(r"-?\d{1,18}\.\d{1,18}", text):
+        return Decimal(text)
+    with suppress(ValueError):
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            return date.fromisoformat(text)
+    return text
 
 
 def _line(name: Any, verdict: str, rule: str | None, message: str | None, sql: str | None) -> str:
@@ -117,45 +175,26 @@ def _line(name: Any, verdict: str, rule: str | None, message: str | None, sql: s
     return json.dumps(answered)
 
 
-def _guard(path: Path | None, role: str | None) -> Guard:
-    """The guard of the policy at *path*, or of the current warehouse, with the engine's parser."""
-    if path is None:
-        with _retriever() as retriever:
-            made: GuardPolicy = retriever.guard.policy
-    else:
-        made = read_policy(path)
-    from services.errors import NotFound
+def _guard(path: Path | None, role: str | None) -> tuple[Guard, Mapping[str, Any]]:
+    """
+    The guard of the policy at *path*, or of the current warehouse, with the engine's parser.
+
+    Beside it the values that its filters are set to take; a policy file brings none.
+    """
+    from agent.roles import of_role, read_policy
     from services.warehouse import DuckDBOpinion
     from sql_guard import Guard
 
+    values: Mapping[str, Any] = {}
+    if path is None:
+        with _retriever() as retriever:
+            made: GuardPolicy = retriever.guard.policy
+            values = retriever.parameters
+    else:
+        made = read_policy(path)
     if role is not None:
-        try:
-            made = made.for_role(role)
-        except KeyError:
-            raise NotFound(
-                "The policy names no such role.", hint=f"it names {', '.join(made.roles) or 'none'}"
-            ) from None
-    return Guard(made, DuckDBOpinion() if made.dialect == "duckdb" else None)
-
-
-def read_policy(path: Path) -> GuardPolicy:
-    """The policy in the file at *path*; `FileUnreadable` when it is none."""
-    import yaml
-
-    from services.errors import FileUnreadable
-    from sql_guard import GuardPolicy
-
-    try:
-        return GuardPolicy.load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileUnreadable(
-            f"The policy file {path} cannot be read.", hint="check its path and its permissions"
-        ) from error
-    except (ValueError, yaml.YAMLError) as error:
-        raise FileUnreadable(
-            f"The policy file {path} is not a policy: {' '.join(str(error).split())[:500]}",
-            hint="docs/guide.md shows its format",
-        ) from error
+        made = of_role(made, role)
+    return Guard(made, DuckDBOpinion() if made.dialect == "duckdb" else None), values
 
 
 def _confidential(catalog: Catalog, model: SemanticModel) -> list[str]:
@@ -201,12 +240,18 @@ def _print(sql: str, verdict: Verdict) -> None:
 
 
 def _underline(sql: str, violation: Violation) -> None:
+    from rich.cells import cell_len
+
     lines = sql.split("\n")
     line, column = violation.line, violation.column
     if not line or not column or line > len(lines):
         return
-    # A statement may hold characters that move a terminal's cursor; tabs keep the mark in its place.
-    shown = "".join(c if c.isprintable() or c == "\t" else "?" for c in lines[line - 1])
-    before = "".join("\t" if c == "\t" else " " for c in shown[: column - 1])
-    err().print(f"  {line:>3} | {shown}")
-    err().print(f"      | {before}{'^' * max(1, violation.length)}")
+    # A statement may hold characters that move a terminal's cursor.
+    shown = "".join(c if c.isprintable() else " " if c == "\t" else "?" for c in lines[line - 1])
+    start = max(0, column - 1 - _BEFORE_MARK)
+    end = start + _SHOWN
+    marked = shown[column - 1 : min(end, column - 1 + violation.length)]
+    cut = ("…" if start else "", "…" if len(shown) > end else "")
+    before = " " * (len(cut[0]) + cell_len(shown[start : column - 1]))
+    err().print(f"  {line:>3} | {cut[0]}{shown[start:end]}{cut[1]}", soft_wrap=True)
+    err().print(f"      | {before}{'^' * max(1, cell_len(marked))}", soft_wrap=True)

@@ -9,7 +9,7 @@ import typer
 
 from agent.cli.console import JsonFlag, ago, err, local, out, print_json, table
 
-app = typer.Typer(help="Runs: list, show, resume, trace.", no_args_is_help=True)
+app = typer.Typer(help="Runs: list, show, resume, delete, trace.", no_args_is_help=True)
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id.")]
 
 
@@ -23,14 +23,19 @@ def list_runs(
     from agent.cli.drive import standing
     from agent.stores import open_stores
     from services.settings import load_settings
-    from services.store import RunRecord
+    from services.store import Accepted, Journal, RunRecord
 
-    async def found() -> tuple[tuple[RunRecord, ...], frozenset[str]]:
-        async with open_stores(load_settings()) as stores:
+    settings = load_settings()
+
+    async def found() -> tuple[tuple[RunRecord, ...], frozenset[str], tuple[Accepted, ...]]:
+        async with open_stores(settings) as stores:
             records = await stores.runs.list(limit=limit)
-            return records, await stores.runs.driven([record.id for record in records])
+            driven = await stores.runs.driven([record.id for record in records])
+            return records, driven, await Journal(settings.home).lost(stores.redis)
 
-    records, driven = asyncio.run(found())
+    records, driven, lost = asyncio.run(found())
+    for run in lost:
+        err().print(f"accepted but lost: {run.run_id}, {ago(run.at)}; see `assay doctor`")
     if as_json:
         print_json([record.model_dump(mode="json") for record in records])
         return
@@ -90,10 +95,13 @@ def show(run: RunArgument, *, as_json: JsonFlag = False) -> None:
     from agent.stores import open_stores
     from services.review import ReviewItem
     from services.settings import load_settings
-    from services.store import RunRecord
+    from services.store import Journal, RunRecord
+
+    settings = load_settings()
 
     async def found() -> tuple[RunRecord, tuple[ReviewItem, ...], bool]:
-        async with open_stores(load_settings()) as stores:
+        async with open_stores(settings) as stores:
+            await Journal(settings.home).check(stores.redis, run)
             record = await stores.runs.get(run)
             driven = run in await stores.runs.driven([run])
             return record, await stores.reviews.of_run(run), driven
@@ -133,13 +141,34 @@ def resume(run: RunArgument, *, as_json: JsonFlag = False) -> None:
     from agent.cli.drive import drive, finish
     from agent.opening import open_runner
     from services.settings import load_settings
+    from services.store import Journal
+
+    settings = load_settings()
 
     async def work() -> int:
-        async with open_runner(load_settings()) as runner:
+        async with open_runner(settings) as runner:
+            await Journal(settings.home).check(runner.stores.redis, run)
             record = await drive(runner, run, retry=True)
             return await finish(runner, record, as_json=as_json)
 
     raise typer.Exit(asyncio.run(work()))
+
+
+@app.command()
+def delete(
+    run: RunArgument,
+    *,
+    files: Annotated[bool, typer.Option("--files", help="Delete its report files too.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Delete all that a run has; its audit log stays verifiable. A run under way is left."""
+    from agent.cli.store import keep, print_removed
+
+    removed = keep(lambda house: house.delete_run(run, files=files, dry_run=dry_run))
+    print_removed(removed, dry_run=dry_run, as_json=as_json)
 
 
 @app.command()

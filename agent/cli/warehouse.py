@@ -111,7 +111,7 @@ def serve_copy_to(
 
     listed = None
     if policy is not None:
-        from agent.cli.guard import read_policy
+        from agent.roles import read_policy
 
         listed = read_policy(policy)
     snapshot = serve_copy(find_snapshot(load_settings().warehouse_dir, None), folder, listed)
@@ -120,6 +120,26 @@ def serve_copy_to(
     else:
         err().print(f"snapshot {snapshot.short_id}")
         out().print(str(snapshot.path))
+
+
+@app.command()
+def prune(
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Remove the snapshots that no run refers to; the current one, and the last hour's, stay."""
+    from agent.cli.store import keep
+
+    files = keep(lambda house: house.prune_warehouse(dry_run=dry_run))
+    if as_json:
+        print_json({"dry_run": dry_run, "files": [str(path) for path in files]})
+        return
+    for path in files:
+        out().print(str(path))
+    err().print(f"{'would be removed' if dry_run else 'removed'}: {len(files)} snapshots")
 
 
 def _show_columns(entry: CatalogTable, *, as_json: bool) -> None:

@@ -45,10 +45,11 @@ async def analyse(state: SectionState, runtime: Runtime[Deps]) -> SectionState:
     problems = tuple(Problem.model_validate(problem) for problem in state.get("problems", []))
     authorship = []
     if attempt < ANALYSIS_ATTEMPTS:
-        if analyst := deps.models.client("analyst"):
+        watch = deps.recorder(section.id).model_call
+        if analyst := deps.models.client("analyst", watch):
             analysis, credit = await propose(analyst, context, analysis, problems)
             authorship.append(credit)
-        if narrator := deps.models.client("narrator"):
+        if narrator := deps.models.client("narrator", watch):
             analysis, credit = await narrate(narrator, context, analysis, problems)
             authorship.append(credit)
     tell(runtime, f"{len(analysis.claims)} claims, {len(analysis.findings)} findings")

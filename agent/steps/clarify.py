@@ -20,8 +20,12 @@ async def clarify(state: RunState, runtime: Runtime[Deps]) -> RunState:
         return RunState(pending=None)
     answers = state.get("answers", [])
     question = answers[-1] if answers else request.question
+    recorder = deps.recorder()
     understood = await interpret(
-        deps.retriever, question, as_of=request.as_of, writer=deps.models.client("sql")
+        deps.retriever.watched(recorder.statement),
+        question,
+        as_of=request.as_of,
+        writer=deps.models.client("sql", recorder.model_call),
     )
     if understood.query is None:
         pending = Pending(

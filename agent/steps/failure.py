@@ -11,6 +11,7 @@ from langgraph.types import Command
 
 from agent.deps import Deps
 from agent.pending import Pending, PendingKind
+from services.audit import events
 from services.errors import AssayError, BudgetSpent, ChecksFailed, QueryRefused
 
 
@@ -38,12 +39,7 @@ async def escalate(state: Any, error: NodeError, runtime: Runtime[Deps]) -> Comm
         if record.request["question"]
         else ("approve", "reject"),
     )
-    await deps.audit.append(
-        deps.run_id,
-        "step.failed",
-        {"step": error.node, "section": section, "code": code},
-        at=deps.clock(),
-    )
+    await deps.recorder(section).record(events.STEP_FAILED, step=error.node, code=code)
     return Command(update={"pending": pending.model_dump(mode="json")}, goto="ask")
 
 
@@ -61,7 +57,7 @@ async def _tried(deps: Deps, step: str, section: str) -> tuple[str, ...]:
     tries = [
         f"{entry.at:%H:%M:%S} UTC: {entry.fields['code']}"
         for entry in await deps.audit.entries(deps.run_id)
-        if entry.event == "step.tried"
+        if entry.event == events.ATTEMPT_FAILED
         and (entry.fields["step"], entry.fields["section"]) == (step, section)
     ]
     return (f"tried {len(tries)} times ({', '.join(tries[-5:])})",) if tries else ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from langgraph.runtime import Runtime
 
 from agent.deps import Deps
@@ -24,7 +26,9 @@ async def plan(state: RunState, runtime: Runtime[Deps]) -> RunState:
         report_plan = plan_report(
             load_template(request.template),
             as_of=request.as_of,
-            previous=previous_period(deps.retriever, request.as_of),
+            previous=await asyncio.to_thread(
+                previous_period, deps.retriever.watched(deps.recorder().statement), request.as_of
+            ),
         )
     names = [section.id for section in report_plan.sections]
     tell(runtime, f"{len(names)} sections")

@@ -12,6 +12,7 @@ from agent.request import Request
 from agent.state import RunState
 from agent.steps.traced import tell
 from reports.document import Attestation, ReportContent
+from services.audit import events
 from services.store import Effect
 
 
@@ -21,8 +22,10 @@ async def publish(state: RunState, runtime: Runtime[Deps]) -> RunState:
     effect = await _decided(state, deps, "approved")
     assert effect.receipt is not None
     await deps.runs.update(deps.run_id, at=deps.clock(), receipt=effect.receipt)
-    await deps.audit.append(
-        deps.run_id, "report.published", {"digest": effect.content}, at=deps.clock()
+    await deps.recorder().record(
+        events.REPORT_PUBLISHED,
+        key=f"{events.REPORT_PUBLISHED} {effect.key}",
+        digest=effect.content,
     )
     tell(runtime, f"{len(effect.receipt['files'])} files, approved by {effect.receipt['by']}")
     return RunState(receipt=effect.receipt)
@@ -50,13 +53,22 @@ async def _decided(
     )
     request = Request.model_validate(state["request"])
 
+    step = "publish" if decision == "approved" else "reject"
+    recorder = deps.recorder()
+
+    async def note(event: str, key: str) -> None:
+        said = {"effect": key, "step": step, "content": attestation.digest}
+        await recorder.record(event, key=f"{event} {key}", **said)
+
     async def write(key: str) -> dict[str, Any]:
+        await note(events.EFFECT_PREPARED, key)
         return await published(deps.press, request, content, attestation, key)
 
-    step = "publish" if decision == "approved" else "reject"
-    return await deps.effects.once(
+    effect = await deps.effects.once(
         deps.run_id, step, attestation.digest, write, clock=deps.clock, fence=deps.fence
     )
+    await note(events.EFFECT_DONE, effect.key)
+    return effect
 
 
 async def published(

@@ -10,6 +10,7 @@ from agent.deps import Deps
 from agent.state import SectionState
 from agent.steps.traced import tell
 from services.analysis.templates import ReportPlan
+from services.audit import events
 
 
 async def retrieve(state: SectionState, runtime: Runtime[Deps]) -> SectionState:
@@ -17,17 +18,19 @@ async def retrieve(state: SectionState, runtime: Runtime[Deps]) -> SectionState:
     deps = runtime.context
     plan = await deps.blobs.get_document(state["plan"], ReportPlan)
     section = plan.section(state["section"])
+    recorder = deps.recorder(state["section"])
+    retriever = deps.retriever.watched(recorder.statement)
     evidence: dict[str, str] = {}
     rows = 0
     for alias, query in section.queries.items():
         runtime.heartbeat()
-        found, table = await asyncio.to_thread(deps.retriever.retrieve, query, as_of=plan.as_of)
+        found, table = await asyncio.to_thread(retriever.retrieve, query, as_of=plan.as_of)
         await deps.evidence.put(found, table)
-        await deps.audit.append(
-            deps.run_id,
-            "query.run",
-            {"section": state["section"], "evidence": found.id, "rows": found.row_count},
-            at=deps.clock(),
+        await recorder.record(
+            events.QUERY_RUN,
+            evidence=found.id,
+            rows=found.row_count,
+            complete=found.complete,
         )
         evidence[alias] = found.id
         rows += found.row_count

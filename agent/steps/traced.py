@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from langgraph.errors import GraphBubbleUp
@@ -11,6 +12,7 @@ from langgraph.runtime import Runtime
 
 from agent.deps import Deps
 from services import telemetry
+from services.audit import events
 from services.errors import AssayError
 
 Step: TypeAlias = Callable[[Any, Runtime[Deps]], Awaitable[Any]]
@@ -33,7 +35,9 @@ def traced(name: str, step: Step) -> Step:
             telemetry.STEP_SECTION: section or None,
             telemetry.STEP_ATTEMPT: attempt,
         }
+        recorder = runtime.context.recorder(section)
         runtime.stream_writer({**event, "event": "started"})
+        await recorder.record(events.STEP_STARTED, step=name, attempt=attempt)
         began = time.monotonic()
         try:
             with telemetry.span(f"step {name}", attributes):
@@ -42,17 +46,22 @@ def traced(name: str, step: Step) -> Step:
             raise
         except Exception as error:
             code = error.code if isinstance(error, AssayError) else type(error).__name__
-            runtime.stream_writer(
-                {**event, "event": "failed", "code": code, "elapsed": time.monotonic() - began}
-            )
-            deps = runtime.context
-            tried = {**event, "code": code}
-            await deps.audit.append(deps.run_id, "step.tried", tried, at=deps.clock())
+            elapsed = time.monotonic() - began
+            runtime.stream_writer({**event, "event": "failed", "code": code, "elapsed": elapsed})
+            with suppress(AssayError):  # the store may be why the step failed
+                await recorder.record(
+                    events.ATTEMPT_FAILED,
+                    step=name,
+                    attempt=attempt,
+                    code=code,
+                    seconds=round(elapsed, 3),
+                )
             raise
         elapsed = time.monotonic() - began
         runtime.stream_writer({**event, "event": "finished", "elapsed": elapsed})
-        deps = runtime.context
-        await deps.audit.append(deps.run_id, "step.finished", event, at=deps.clock())
+        await recorder.record(
+            events.STEP_FINISHED, step=name, attempt=attempt, seconds=round(elapsed, 3)
+        )
         return update
 
     run.__name__ = name

@@ -14,7 +14,8 @@ from agent.state import SectionResult, SectionState
 from agent.steps.traced import tell
 from services.analysis.computations import COMPUTATIONS
 from services.analysis.findings import SectionAnalysis
-from services.analysis.verify import verify
+from services.analysis.verify import Verification, verify
+from services.audit import content_digest, events
 
 
 async def verify_section(state: SectionState, runtime: Runtime[Deps]) -> SectionState:
@@ -23,16 +24,7 @@ async def verify_section(state: SectionState, runtime: Runtime[Deps]) -> Section
     analysis = await deps.blobs.get_document(state["analysis"], SectionAnalysis)
     exhibits = await load_with_inputs(deps.evidence, analysis.evidence)
     verification = await asyncio.to_thread(verify, analysis, exhibits, COMPUTATIONS)
-    await deps.audit.append(
-        deps.run_id,
-        "claims.checked",
-        {
-            "section": state["section"],
-            "claims": len(verification.outcomes),
-            "problems": len(verification.problems),
-        },
-        at=deps.clock(),
-    )
+    await _record(deps, state, verification)
     tell(
         runtime,
         f"{len(verification.outcomes)} claims recomputed, {len(verification.problems)} refused",
@@ -53,6 +45,22 @@ async def verify_section(state: SectionState, runtime: Runtime[Deps]) -> Section
         authorship=state.get("authorship", []),
     )
     return SectionState(sections={state["section"]: result}, problems=[], pending=None)
+
+
+async def _record(deps: Deps, state: SectionState, verification: Verification) -> None:
+    """The counts, and what was refused: by its digest, for a model may have worded it."""
+    recorder = deps.recorder(state["section"])
+    await recorder.record(
+        events.CLAIMS_CHECKED,
+        attempt=state["attempt"],
+        claims=len(verification.outcomes),
+        problems=len(verification.problems),
+    )
+    for problem in verification.problems:
+        what = content_digest([problem.where, problem.message])
+        await recorder.record(
+            events.CLAIM_REFUSED, attempt=state["attempt"], code=problem.code, what=what
+        )
 
 
 def next_step(state: SectionState) -> str:

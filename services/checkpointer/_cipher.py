@@ -29,7 +29,7 @@ class Cipher:
         except ImportError as error:
             raise SettingInvalid(
                 "Encryption of the store needs a package that is not installed.",
-                hint="Install `assay[encryption]`.",
+                hint="Install the package `cryptography`.",
             ) from error
         secret = _decoded(key)
         self.names = hmac.digest(secret, b"names of values", "sha256")

@@ -6,8 +6,17 @@ schema. Every way in which a server or an answer can fail ends in one error, `Mo
 """
 
 from ._check import ModelCheck
-from ._client import PROMPT_LIMIT, ModelClient
+from ._client import PROMPT_LIMIT, CallWatch, ModelCall, ModelClient
 from ._models import Models, Usage
 from ._reply import UnusableAnswer
 
-__all__ = ["PROMPT_LIMIT", "ModelCheck", "ModelClient", "Models", "UnusableAnswer", "Usage"]
+__all__ = [
+    "PROMPT_LIMIT",
+    "CallWatch",
+    "ModelCall",
+    "ModelCheck",
+    "ModelClient",
+    "Models",
+    "UnusableAnswer",
+    "Usage",
+]

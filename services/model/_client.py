@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from services import telemetry
 from services.errors import ModelUnavailable
-from services.evidence import Frozen
+from services.evidence import Frozen, canonical_json
 from services.settings import ModelEndpoint, ModelRole
 
 from ._reply import Reply, UnusableAnswer, read_answer, read_reply
@@ -35,14 +38,59 @@ class Usage(Frozen):
     output_tokens: int = 0
 
 
+class ModelCall(Frozen):
+    """One call of a model, by the digests of what was said."""
+
+    role: ModelRole
+    model: str
+    schema_name: str
+    prompt: str
+    """SHA-256 of the messages as canonical JSON."""
+    answer: str = ""
+    """SHA-256 of the text of the answer; empty when there was none."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    outcome: str = "answered"
+    """Or the code of the error that the call ended in."""
+    seconds: float = 0.0
+
+
+CallWatch: TypeAlias = Callable[[ModelCall], Awaitable[None]]
+"""Is told of each call once it is over."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """What a role's calls have taught so far."""
+
+    name: str
+    usage: Usage = field(default_factory=Usage)
+
+
 class ModelClient:
     """The model that plays one role."""
 
-    def __init__(self, endpoint: ModelEndpoint, server: Server) -> None:
+    def __init__(
+        self,
+        endpoint: ModelEndpoint,
+        server: Server,
+        *,
+        known: _Known | None = None,
+        watch: CallWatch | None = None,
+    ) -> None:
         self._endpoint = endpoint
         self._server = server
-        self._name = endpoint.name
-        self.usage = Usage()
+        self._known = known or _Known(endpoint.name)
+        self._watch = watch
+
+    def watched(self, watch: CallWatch) -> Self:
+        """The same client, its name and its ledger, with *watch* told of each call."""
+        return type(self)(self._endpoint, self._server, known=self._known, watch=watch)
+
+    @property
+    def usage(self) -> Usage:
+        """What the role has asked and been answered so far."""
+        return self._known.usage
 
     @property
     def role(self) -> ModelRole:
@@ -55,7 +103,7 @@ class ModelClient:
     @property
     def name(self) -> str:
         """Name of the model; empty as long as it is not set and the server was not asked for it."""
-        return self._name
+        return self._known.name
 
     async def complete(
         self,
@@ -92,28 +140,50 @@ class ModelClient:
         self, messages: _Messages, request: dict[str, Any], schema: Mapping[str, Any]
     ) -> dict[str, Any]:
         async with self._server.turn():
-            model = await self._model()
-            with telemetry.span(
-                f"chat {model}", self._attributes(model, messages, request), is_client=True
-            ) as span:
-                self._count(calls=1)
-                try:
-                    body = await self._send(_completion(model, messages, request))
-                    reply = read_reply(body)
-                    self._note(reply, span.set_attribute)
-                    return read_answer(reply, schema)
-                except ModelUnavailable:
-                    self._count(failures=1)
-                    raise
+            call = _Call(await self._model(), messages, request)
+            self._count(calls=1)
+            try:
+                answer = await self._answer(call, schema)
+            except ModelUnavailable as error:
+                self._count(failures=1)
+                await self._tell(call, outcome=error.code)
+                raise
+            await self._tell(call)
+            return answer
+
+    async def _answer(self, call: _Call, schema: Mapping[str, Any]) -> dict[str, Any]:
+        with telemetry.span(f"chat {call.model}", self._attributes(call), is_client=True) as span:
+            body = await self._send(_completion(call))
+            call.reply = read_reply(body)
+            self._note(call.reply, span.set_attribute)
+            return read_answer(call.reply, schema)
+
+    async def _tell(self, call: _Call, *, outcome: str = "answered") -> None:
+        if self._watch is None:
+            return
+        reply = call.reply
+        await self._watch(
+            ModelCall(
+                role=self.role,
+                model=call.model,
+                schema_name=call.request["response_format"]["json_schema"]["name"],
+                prompt=hashlib.sha256(canonical_json(call.messages)).hexdigest(),
+                answer=hashlib.sha256(reply.content.encode()).hexdigest() if reply else "",
+                input_tokens=reply.input_tokens if reply else 0,
+                output_tokens=reply.output_tokens if reply else 0,
+                outcome=outcome,
+                seconds=round(time.monotonic() - call.began, 3),
+            )
+        )
 
     async def _model(self) -> str:
         """The name that is set, else the first that the server lists."""
-        if not self._name:
+        if not self._known.name:
             listed = _first_model(await self._send(_listing))
             if not listed:
                 raise self._server.refused("lists no model")
-            self._name = listed
-        return self._name
+            self._known.name = listed
+        return self._known.name
 
     async def _send(self, call: Callable[[AsyncOpenAI], Awaitable[bytes]]) -> bytes:
         """The body of the server's answer; every error of the library becomes ours here."""
@@ -142,13 +212,12 @@ class ModelClient:
         self._server.answered()
         return body
 
-    def _attributes(
-        self, model: str, messages: _Messages, request: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def _attributes(self, call: _Call) -> dict[str, Any]:
+        request = call.request
         return {
             telemetry.OPERATION: "chat",
             telemetry.PROVIDER: "openai",
-            telemetry.REQUEST_MODEL: model,
+            telemetry.REQUEST_MODEL: call.model,
             telemetry.SERVER_ADDRESS: self._server.host,
             telemetry.SERVER_PORT: self._server.port,
             telemetry.OUTPUT_TYPE: "json",
@@ -156,7 +225,7 @@ class ModelClient:
             telemetry.REQUEST_TEMPERATURE: float(request["temperature"]),
             telemetry.REQUEST_SEED: request["seed"],
             telemetry.MODEL_ROLE: self.role,
-            telemetry.INPUT_MESSAGES: telemetry.content(json.dumps(messages)),
+            telemetry.INPUT_MESSAGES: telemetry.content(json.dumps(call.messages)),
         }
 
     def _note(self, reply: Reply, set_attribute: Callable[[str, Any], object]) -> None:
@@ -175,7 +244,18 @@ class ModelClient:
 
     def _count(self, **more: int) -> None:
         counted = {name: getattr(self.usage, name) + value for name, value in more.items()}
-        self.usage = self.usage.model_copy(update=counted)
+        self._known.usage = self.usage.model_copy(update=counted)
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call under way."""
+
+    model: str
+    messages: _Messages
+    request: dict[str, Any]
+    began: float = field(default_factory=time.monotonic)
+    reply: Reply | None = None
 
 
 def _messages(system: str, user: str) -> _Messages:
@@ -193,16 +273,14 @@ def _library() -> Any:
     return openai
 
 
-def _completion(
-    model: str, messages: _Messages, request: Mapping[str, Any]
-) -> Callable[[AsyncOpenAI], Awaitable[bytes]]:
-    async def call(client: AsyncOpenAI) -> bytes:
+def _completion(call: _Call) -> Callable[[AsyncOpenAI], Awaitable[bytes]]:
+    async def ask(client: AsyncOpenAI) -> bytes:
         # Raw, because the library builds its own types without looking at what came.
         raw: Any = client.chat.completions.with_raw_response
-        response = await raw.create(model=model, messages=messages, **request)
+        response = await raw.create(model=call.model, messages=call.messages, **call.request)
         return bytes(response.content)
 
-    return call
+    return ask
 
 
 async def _listing(client: AsyncOpenAI) -> bytes:

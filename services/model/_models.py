@@ -8,7 +8,7 @@ from typing import get_args
 from services.settings import ModelRole, Settings
 
 from ._check import ModelCheck, check_model
-from ._client import ModelClient, Usage
+from ._client import CallWatch, ModelClient, Usage
 from ._server import Server
 
 __all__ = ["Models", "Usage"]
@@ -29,9 +29,10 @@ class Models:
         """Whether any role has a model."""
         return bool(self._clients)
 
-    def client(self, role: ModelRole) -> ModelClient | None:
-        """The model that plays *role*; None when no server is set for it."""
-        return self._clients.get(role)
+    def client(self, role: ModelRole, watch: CallWatch | None = None) -> ModelClient | None:
+        """The model that plays *role*, *watch* told of its calls; None when no server is set for it."""
+        client = self._clients.get(role)
+        return client.watched(watch) if client and watch else client
 
     @property
     def usage(self) -> Mapping[ModelRole, Usage]:

@@ -14,15 +14,17 @@ from ._dates import (
 )
 from ._interpret import interpret
 from ._lexicon import KnownValues
-from ._retriever import Retriever
+from ._retriever import CheckedStatement, Retriever, StatementWatch
 from ._understand import understand, understand_or_raise
 from ._understanding import Comparison, Option, Understanding
 
 __all__ = [
+    "CheckedStatement",
     "Comparison",
     "KnownValues",
     "Option",
     "Retriever",
+    "StatementWatch",
     "Understanding",
     "check_as_of",
     "default_as_of",

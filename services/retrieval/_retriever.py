@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import cached_property
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any, Self, TypeAlias
 
 from services import telemetry
 from services.errors import QueryInvalid, QueryRefused
 from services.evidence import (
     Column,
     Evidence,
+    Frozen,
     MetricSource,
     Scalar,
     Sensitivity,
@@ -36,6 +39,22 @@ _MOST_VALUES = 300
 """A column with more different texts than this names things rather than kinds of things."""
 
 
+class CheckedStatement(Frozen):
+    """A statement that was put before the guard, and what came of it."""
+
+    sql: str
+    """The statement that will run; the given text when it was refused."""
+    allowed: bool
+    tables: tuple[str, ...] = ()
+    """What it reads, where it was allowed."""
+    rules: tuple[str, ...] = ()
+    """Which rules refused it."""
+
+
+StatementWatch: TypeAlias = Callable[[CheckedStatement], None]
+"""Is told of each statement before it runs; where it raises, the statement does not run."""
+
+
 class Retriever:
     """
     Answers metric queries and statements on one snapshot of the warehouse.
@@ -43,18 +62,43 @@ class Retriever:
     Synchronous and thread-safe: a caller with an event loop uses `asyncio.to_thread`.
     """
 
-    def __init__(self, warehouse: Warehouse, guard: Guard, model: SemanticModel) -> None:
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        guard: Guard,
+        model: SemanticModel,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> None:
         self.warehouse = warehouse
         self.guard = guard
         self.model = model
+        self.parameters: Mapping[str, Any] = MappingProxyType(dict(parameters or {}))
+        """Values for the row filters of the guard's policy, such as the desk of a role."""
         self._dates: dict[str, tuple[date, ...]] = {}
+        self.watch: StatementWatch | None = None
 
     @classmethod
-    def on(cls, warehouse: Warehouse) -> Self:
-        """A retriever whose guard admits all tables of *warehouse*, and whose model knows them."""
+    def on(
+        cls,
+        warehouse: Warehouse,
+        policy: GuardPolicy | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """
+        A retriever on what *policy* lists of *warehouse*, or on all of it; its model knows no more.
+
+        The policy of a role goes with *parameters*, the values that its row filters take.
+        """
         catalog = warehouse.catalog()
-        policy = GuardPolicy(tables=policy_tables(catalog))
-        return cls(warehouse, Guard(policy, DuckDBOpinion()), derive_model(catalog))
+        listed = policy or GuardPolicy(tables=policy_tables(catalog))
+        model = derive_model(_visible(catalog, listed))
+        return cls(warehouse, Guard(listed, DuckDBOpinion()), model, parameters)
+
+    def watched(self, watch: StatementWatch) -> Self:
+        """The same retriever, its warehouse and what it has learnt, with *watch* told of statements."""
+        seen = copy.copy(self)
+        seen.watch = watch
+        return seen
 
     def close(self) -> None:
         """Close the warehouse; closing twice is harmless."""
@@ -87,6 +131,7 @@ class Retriever:
             snapshot=self.warehouse.snapshot.id,
             as_of=self._dated(compiled.tables, asked or as_of),
             sql=verdict.sql or "",
+            parameters=self._values(verdict),
             complete=result.complete,
             tables=compiled.tables,
         )
@@ -103,6 +148,7 @@ class Retriever:
             snapshot=self.warehouse.snapshot.id,
             as_of=self._dated(tables, as_of),
             sql=verdict.sql or "",
+            parameters=self._values(verdict),
             complete=result.complete,
             tables=tables,
         )
@@ -120,14 +166,20 @@ class Retriever:
         """The guard's verdict; every statement passes here, our own too."""
         attributes = {telemetry.OPERATION: "execute_tool", telemetry.TOOL_NAME: "sql_guard"}
         with telemetry.span("execute_tool sql_guard", attributes) as span:
-            verdict = self.guard.check(sql)
+            verdict = self.guard.check(sql, parameters=self.parameters)
             span.set_attribute(telemetry.GUARD_VERDICT, "allowed" if verdict.allowed else "refused")
+            rules = tuple(dict.fromkeys(violation.rule for violation in verdict.violations))
+            if self.watch is not None:
+                self.watch(_checked(sql, verdict, rules))
             if verdict.allowed and verdict.sql:
                 return verdict
-            rules = [violation.rule for violation in verdict.violations]
-            span.set_attribute(telemetry.GUARD_RULE, ", ".join(dict.fromkeys(rules)))
+            span.set_attribute(telemetry.GUARD_RULE, ", ".join(rules))
             first = verdict.violations[0]
             raise QueryRefused(first.message, hint=first.hint)
+
+    def _values(self, verdict: Verdict) -> dict[str, Any]:
+        """The parameters that the statement takes, those of row filters among them."""
+        return {name: self.parameters[name] for name in verdict.parameters}
 
     def _run(
         self,
@@ -146,7 +198,8 @@ class Retriever:
             telemetry.DB_TEXT: telemetry.content(verdict.sql),
         }
         with telemetry.span(summary, attributes) as span:
-            result = self.warehouse.execute(verdict.sql, columns=columns, key=key)
+            values = self._values(verdict) or None
+            result = self.warehouse.execute(verdict.sql, values, columns=columns, key=key)
             span.set_attribute(telemetry.DB_ROWS, len(result.table))
             return result
 
@@ -188,6 +241,23 @@ class Retriever:
         verdict = self._admitted(distinct_values(self.model, dataset, field, limit=limit))
         table = self.model.dataset(dataset).table
         return self._run(verdict, (table,), {}, ()).table.data[0]
+
+
+def _checked(sql: str, verdict: Verdict, rules: tuple[str, ...]) -> CheckedStatement:
+    if not verdict.allowed:
+        return CheckedStatement(sql=sql, allowed=False, rules=rules)
+    return CheckedStatement(sql=verdict.sql or "", allowed=True, tables=verdict.tables)
+
+
+def _visible(catalog: Catalog, policy: GuardPolicy) -> Catalog:
+    """What *policy* lists of *catalog*: the rest is not told of."""
+    tables = []
+    for table in catalog.tables:
+        readable = policy.columns_of(("main", table.name.lower())) or {}
+        columns = tuple(column for column in table.columns if column.name.lower() in readable)
+        if columns:
+            tables.append(table.model_copy(update={"columns": columns}))
+    return Catalog(tables=tuple(tables))
 
 
 def _validated(query: MetricQuery | Mapping[str, Any]) -> MetricQuery:

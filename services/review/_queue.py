@@ -18,6 +18,7 @@ _ITEM: Final = "assay:review:item:"
 _BY_TIME: Final = "assay:review:time"
 _OPEN: Final = "assay:review:open"
 _BY_RUN: Final = "assay:review:run:"
+_ALL: Final = 1_000_000_000
 
 _CREATE: Final = """
 local known = redis.call('GET', KEYS[1])
@@ -39,6 +40,15 @@ redis.call('ZREM', KEYS[2], ARGV[3])
 return 1
 """
 
+_REMOVE: Final = """
+for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  redis.call('UNLINK', ARGV[1] .. id)
+  redis.call('ZREM', KEYS[2], id)
+  redis.call('ZREM', KEYS[3], id)
+end
+return redis.call('UNLINK', KEYS[1])
+"""
+
 
 class ReviewQueue:
     """Items by id, by run, and in the order they were opened."""
@@ -46,7 +56,7 @@ class ReviewQueue:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    @failpoint("review.open")
+    @failpoint("reviews.open")
     async def open_item(self, item: ReviewItem) -> ReviewItem:
         """The stored item: *item* itself, or the one that already stands for the same wait."""
         script = self._redis.register_script(_CREATE)
@@ -101,7 +111,7 @@ class ReviewQueue:
             "There is no review item or run of that id.", hint="See `assay review list`."
         )
 
-    @failpoint("review.decide")
+    @failpoint("reviews.decide")
     async def decide(
         self,
         item_id: str,
@@ -131,12 +141,29 @@ class ReviewQueue:
 
         return await self._change(item_id, decided)
 
-    @failpoint("review.supersede")
+    @failpoint("reviews.supersede")
     async def supersede(self, run_id: str, *, still_waiting: Collection[str] = ()) -> None:
         """Close the open items of a run whose waits are gone: all but those *still_waiting*."""
         for item in await self.of_run(run_id):
             if item.status == "open" and item.interrupt_id not in still_waiting:
                 await self._change(item.id, _superseded)
+
+    @failpoint("reviews.remove")
+    async def remove(self, run_id: str) -> None:
+        """Remove all items of a run, in one step."""
+        script = self._redis.register_script(_REMOVE)
+        with redis_errors():
+            await script(keys=[_BY_RUN + run_id, _BY_TIME, _OPEN], args=[_ITEM])
+
+    async def forget(self, person: str, *, name: str) -> tuple[ReviewItem, ...]:
+        """Put *name* in place of a person's in all that they decided; the changed items."""
+        decided = [i for i in await self.list(None, limit=_ALL) if i.decided_by == person]
+        return tuple(
+            [
+                await self._change(item.id, lambda i: i.model_copy(update={"decided_by": name}))
+                for item in decided
+            ]
+        )
 
     async def _change(self, item_id: str, change: Callable[[ReviewItem], ReviewItem]) -> ReviewItem:
         script = self._redis.register_script(_REPLACE)

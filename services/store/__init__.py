@@ -8,6 +8,12 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:blob:SHA256`            | string | any bytes or JSON document, by digest               |
 | `assay:rows:DIGEST`            | string | rows of evidence, compressed, once per row digest  |
 | `assay:evidence:ID`            | string | `Evidence`                                         |
+| `assay:refs:RUN`               | set    | names of the contents that a run needs             |
+| `assay:refcounts`              | hash   | name of a content: how many runs need it           |
+| `assay:hold`                   | string | a backup is reading; nothing is let go meanwhile   |
+| `assay:layout`                 | string | the layout's version                               |
+| `assay:incoming:...`           |        | what a restore has staged, under its later names   |
+| `assay:restored`               | string | token of the last restore, for an hour             |
 | `assay:run:ID`                 | string | `RunRecord`                                        |
 | `assay:runs:time`              | zset   | run ids by time of creation, in microseconds       |
 | `assay:runs:name`              | zset   | run ids in lexical order, for prefixes             |
@@ -30,7 +36,9 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:review:time`            | zset   | item ids by time of creation, in microseconds      |
 | `assay:review:open`            | zset   | the same, of the open ones only                    |
 | `assay:review:run:RUN`         | set    | the items of a run                                 |
-| `assay:audit:RUN`              | list   | the entries of a run's audit log, oldest first     |
+| `assay:audit:...`              |        | the audit log; its keys are in `services.audit`    |
+
+A content's name is its key without `assay:`, or `object:DIGEST` when it is a file.
 
 Some values are written by `services.checkpointer`, `services.review` and `services.audit`, which
 stand on this package.
@@ -38,20 +46,29 @@ stand on this package.
 
 from redis.asyncio import Redis
 
+from ._backup import Backup, Restore, Summary
 from ._blobs import BlobStore, EvidenceStore
 from ._connection import connect, redis_errors
 from ._effects import Effect, EffectLedger, EffectState, effect_key
 from ._embedded import DEFAULT_IDLE, EmbeddedServer, ServerStatus
+from ._journal import Accepted, Journal
+from ._layout import LAYOUT, check_home, open_home, open_layout
 from ._leases import TTL as LEASE_TTL
 from ._leases import Lease, fence_key
+from ._objects import ObjectStore
 from ._queue import Priority, QueueState, RunQueue, Taken
+from ._references import Freed, References
+from ._removal import remove_run
 from ._runs import Failure, RunRecord, RunRegistry, RunStatus
 from ._spending import Budget, Spending, Spent
-from ._values import UtcTime
+from ._values import UtcTime, as_bytes
 
 __all__ = [
     "DEFAULT_IDLE",
+    "LAYOUT",
     "LEASE_TTL",
+    "Accepted",
+    "Backup",
     "BlobStore",
     "Budget",
     "Effect",
@@ -60,10 +77,15 @@ __all__ = [
     "EmbeddedServer",
     "EvidenceStore",
     "Failure",
+    "Freed",
+    "Journal",
     "Lease",
+    "ObjectStore",
     "Priority",
     "QueueState",
     "Redis",
+    "References",
+    "Restore",
     "RunQueue",
     "RunRecord",
     "RunRegistry",
@@ -71,10 +93,16 @@ __all__ = [
     "ServerStatus",
     "Spending",
     "Spent",
+    "Summary",
     "Taken",
     "UtcTime",
+    "as_bytes",
+    "check_home",
     "connect",
     "effect_key",
     "fence_key",
+    "open_home",
+    "open_layout",
     "redis_errors",
+    "remove_run",
 ]

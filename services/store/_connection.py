@@ -23,7 +23,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 
 from services.errors import SettingInvalid, StoreUnavailable
 
-from ._embedded import DEFAULT_IDLE, EmbeddedServer
+from ._embedded import DEFAULT_IDLE, EmbeddedServer, Fsync
 
 _SCHEMES: Final = {
     "redis": "redis",
@@ -76,6 +76,7 @@ def connect(
     *,
     idle: timedelta = DEFAULT_IDLE,
     patience: timedelta = timedelta(seconds=2),
+    fsync: Fsync = "everysec",
 ) -> Redis:
     """
     A client of the server at *redis_url*, or of the home's embedded server when that is None.
@@ -99,7 +100,9 @@ def connect(
     }
     if redis_url is None:
         pool = ConnectionPool(
-            connection_class=_EmbeddedConnection, server=EmbeddedServer(home, idle=idle), **policy
+            connection_class=_EmbeddedConnection,
+            server=EmbeddedServer(home, idle=idle, fsync=fsync),
+            **policy,
         )
     else:
         url = _redis_url(redis_url)
@@ -207,6 +210,12 @@ class _EmbeddedConnection(_UnixConnection):
             await asyncio.to_thread(self._server.ensure)
             self.path = self._server.address()
             await super()._connect()  # type: ignore[no-untyped-call]  # redis-py left it untyped
+
+    async def on_connect(self) -> None:
+        await super().on_connect()
+        if self._server.fsync == "always":
+            await self.send_command("CONFIG", "SET", "appendfsync", "always")
+            await self.read_response()
 
 
 _CONNECTIONS: Final[dict[str, type[AbstractConnection]]] = {

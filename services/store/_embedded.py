@@ -18,13 +18,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 from urllib.parse import quote
 
 from services.errors import StoreUnavailable
 
 from . import _idle
 from ._idle import SOCKET, START_LOCK, WATCH_NAME, Wire, WireError, locked
+
+Fsync: TypeAlias = Literal["everysec", "always"]
 
 DEFAULT_IDLE: Final = timedelta(minutes=30)
 LONGEST_SOCKET_PATH: Final = 100
@@ -51,6 +53,7 @@ class ServerStatus:
     keys: int = 0
     clients: int = 0
     uptime: timedelta = timedelta()
+    fsync: str = ""
 
 
 class EmbeddedServer:
@@ -59,16 +62,17 @@ class EmbeddedServer:
 
     The server outlives whoever started it. It inherits an open lock on its folder, which the
     kernel frees when it dies however it dies, so a second server never opens the same data.
-    What it acknowledged is on disk within two seconds; `fsync_always` makes it so at once, for
-    several milliseconds a write.
+    What it acknowledged is on disk within two seconds; with *fsync* `always` it is so at once, for
+    several milliseconds a write. A running server goes from `everysec` to `always` with the first
+    client that wants it, and back when it is started anew: no client weakens what another set.
     """
 
     def __init__(
-        self, home: Path, *, idle: timedelta = DEFAULT_IDLE, fsync_always: bool = False
+        self, home: Path, *, idle: timedelta = DEFAULT_IDLE, fsync: Fsync = "everysec"
     ) -> None:
         self.folder = home.absolute() / "store"
+        self.fsync: Fsync = fsync
         self._idle = idle
-        self._fsync = "always" if fsync_always else "everysec"
 
     @property
     def log_path(self) -> Path:
@@ -100,7 +104,7 @@ class EmbeddedServer:
         try:
             address = self.address()
             with Wire(address, 5.0) as wire:
-                info = wire.info()
+                info, fsync = wire.info(), wire.config("appendfsync")
         except (OSError, WireError):
             return stopped
         return ServerStatus(
@@ -114,6 +118,7 @@ class EmbeddedServer:
             keys=int(info.get("db0", "keys=0").split(",")[0].removeprefix("keys=")),
             clients=int(info["connected_clients"]) - 1 - self._watchers(address),
             uptime=timedelta(seconds=int(info["uptime_in_seconds"])),
+            fsync=fsync,
         )
 
     def stop(self) -> bool:
@@ -235,7 +240,7 @@ class EmbeddedServer:
             *("--logfile", self.log_path.name),
             *("--save", ""),
             *("--appendonly", "yes"),
-            *("--appendfsync", self._fsync),
+            *("--appendfsync", self.fsync),
             *("--maxmemory-policy", "noeviction"),
         ]
 

@@ -52,6 +52,15 @@ class Wire:
     def ask(self, command: str) -> str:
         """The text of a status, number or bulk reply; `OSError` when the server went away."""
         self._socket.sendall(command.encode() + b"\r\n")
+        return self._reply()
+
+    def config(self, name: str) -> str:
+        """The value of one setting of the server."""
+        self.ask(f"CONFIG GET {name}")
+        self._reply()
+        return self._reply()
+
+    def _reply(self) -> str:
         line = self._replies.readline()
         if not line.endswith(b"\r\n"):
             raise ConnectionResetError("the server closed the connection")

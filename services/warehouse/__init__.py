@@ -7,7 +7,7 @@ from ._loading import load_files
 from ._sample import build_sample
 from ._second_opinion import DuckDBOpinion
 from ._serving import serve_copy
-from ._snapshots import Snapshot, current_snapshot, find_snapshot
+from ._snapshots import Snapshot, current_snapshot, find_snapshot, prune_snapshots
 
 __all__ = [
     "Catalog",
@@ -23,5 +23,6 @@ __all__ = [
     "find_snapshot",
     "load_files",
     "policy_tables",
+    "prune_snapshots",
     "serve_copy",
 ]

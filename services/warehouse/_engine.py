@@ -19,6 +19,7 @@ from ._catalog import METADATA_SCHEMA, Catalog, catalog_of
 from ._errors import REBUILD_HINT
 from ._rows import to_table
 from ._sandbox_pool import WorkerLimits, WorkerPool
+from ._sandbox_process import FENCES
 from ._snapshots import Snapshot, find_snapshot
 
 _DIGEST: Final = f"SELECT digest FROM {METADATA_SCHEMA}.snapshot"  # noqa: S608 (a constant)
@@ -84,6 +85,11 @@ class Warehouse:
     def fences(self) -> tuple[str, ...]:
         """What the operating system keeps the workers from, as far as this one can."""
         return self._pool.fences
+
+    @property
+    def absent_fences(self) -> tuple[str, ...]:
+        """What other systems, or other deployments on this one, keep the workers from besides."""
+        return tuple(name for name in FENCES if name not in self._pool.fences)
 
     def catalog(self) -> Catalog:
         """What this snapshot holds."""

@@ -30,12 +30,15 @@ def to_table(rows: Rows, *, columns: Mapping[str, Column], key: Sequence[str]) -
 
 def _unique(names: Sequence[str]) -> list[str]:
     taken: set[str] = set()
+    numbers: dict[str, int] = {}
     unique = []
     for name in names:
-        candidate, number = name, 0
+        candidate, number = name, numbers.get(name, 0)
         while candidate in taken:
             number += 1
             candidate = f"{name}_{number}"
+        # The next of that name goes on from here: thousands of one name must not take minutes.
+        numbers[name] = number
         taken.add(candidate)
         unique.append(candidate)
     return unique

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
@@ -12,9 +13,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from services.errors import AssayError, WarehouseBusy
+from services.errors import AssayError, QueryInvalid, WarehouseBusy, WarehouseUnreadable
 
-from ._errors import duckdb_errors, raise_from_worker
+from ._errors import REBUILD_HINT, duckdb_errors, raise_from_worker
 from ._sandbox.wire import Failure, Opening, Query, Rows, encode_request
 from ._sandbox_process import Worker, WorkerDied, starter
 
@@ -64,10 +65,11 @@ class WorkerPool:
         self._starting = 0
         self._failure: BaseException | None = None
         self._closed = False
+        self.digest: str | None = None
         self._finalizer = weakref.finalize(self, _end_all, self._workers, os.getpid())
         worker = self._acquire()
         self.digest = worker.opened.digest
-        self.fences = worker.opened.fences
+        self.fences = worker.fences
         self._release(worker)
 
     def run(
@@ -81,9 +83,10 @@ class WorkerPool:
         The rows of one query.
 
         Raises `QueryTimedOut`, `QueryTooLarge`, `QueryInvalid` or `QueryRefused` for what the query
-        is, and `WarehouseBusy` when the pool was closed.
+        is, `WarehouseUnreadable` when the file is no longer what it was, and `WarehouseBusy` when
+        the pool was closed.
         """
-        request = encode_request(Query(sql, parameters, max_rows))
+        request = _encoded(Query(sql, parameters, max_rows))
         worker = self._acquire()
         try:
             reply = worker.ask(request, self._limits.timeout, self._limits.grace)
@@ -168,9 +171,20 @@ class WorkerPool:
                 self._start()
 
     def _start(self) -> None:
-        starting = starter().submit(Worker, self._opening)
+        starting = starter().submit(self._worker)
         self._starting += 1
         starting.add_done_callback(self._started)
+
+    def _worker(self) -> Worker:
+        """A new worker; the file it opens must hold what the first one found."""
+        worker = Worker(self._opening)
+        if self.digest not in (None, worker.opened.digest):
+            worker.end()
+            raise WarehouseUnreadable(
+                "The warehouse file was replaced by another while it was in use.",
+                hint=REBUILD_HINT,
+            )
+        return worker
 
     def _started(self, starting: Future[Worker]) -> None:
         with self._changed:
@@ -184,6 +198,16 @@ class WorkerPool:
                     self._workers.add(worker)
                     self._idle.append(worker)
             self._changed.notify_all()
+
+
+def _encoded(query: Query) -> bytes:
+    try:
+        return encode_request(query)
+    except (pickle.PicklingError, AttributeError, TypeError, RecursionError) as error:
+        raise QueryInvalid(
+            "A parameter of the query is of a kind that cannot be bound.",
+            hint="Give texts, numbers, dates, times, truth values, or lists of them.",
+        ) from error
 
 
 def _end_all(workers: set[Worker], parent: int) -> None:

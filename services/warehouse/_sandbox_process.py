@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import importlib.util
+import math
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -20,6 +22,7 @@ from typing import Final
 from services.errors import AssayError, WarehouseBusy
 
 from ._errors import opening_errors, query_error, raise_from_worker
+from ._sandbox.fences import NAMES
 from ._sandbox.wire import (
     INTERRUPT,
     LARGEST_REPLY,
@@ -32,10 +35,17 @@ from ._sandbox.wire import (
     decode_reply,
     encode_request,
 )
+from ._sandbox_group import FENCES as GROUP_FENCES
+from ._sandbox_group import WorkerGroup, own_hierarchies
 
 _BOOTSTRAP: Final = "import sys; sys.path += sys.argv[1:]; from _sandbox.worker import main; main()"
 _START_LIMIT: Final = timedelta(seconds=60)
 _PIPE_SIZE: Final = 1 << 20
+_TIMED: Final = "processor time of each query"
+FENCES: Final = (*NAMES, _TIMED, *GROUP_FENCES.values())
+"""All fences that the operating system may set around a worker, in the order in which they are told."""
+_PROCESSOR_CLOCK: Final = 2
+"""The kernel's clock of the processor time of a process, in the number that names it by process."""
 _LONGEST_WAIT: Final = 50
 """Milliseconds."""
 
@@ -50,7 +60,7 @@ class WorkerDied(Exception):
 
     def meaning(self) -> AssayError:
         """What the death says of the query that was running."""
-        if self._timed_out:
+        if self._timed_out or self._status == -signal.SIGXCPU:
             return query_error("InterruptException")
         if self._status in _OVERWHELMED:
             return query_error("OutOfMemoryException")
@@ -84,8 +94,11 @@ class Worker:
         _widen(self._replies.fileno())
         self._poll = select.poll()
         self._poll.register(self._replies, select.POLLIN)
+        self._processors = opening.threads + 1
+        self._group = WorkerGroup(self._process.pid, own_hierarchies())
         try:
             self.opened = self._open(opening)
+            self.fences = (*self.opened.fences, *self._bound(opening.threads))
         except BaseException:
             self.end()
             raise
@@ -105,6 +118,31 @@ class Worker:
         assert isinstance(reply, Opened)
         return reply
 
+    def _bound(self, threads: int) -> tuple[str, ...]:
+        """Raise the fences that a parent can raise around its child, and name those that stand."""
+        stand = self._group.bound(self.opened.memory, threads)
+        is_timed = self._grant(_START_LIMIT)
+        return (_TIMED, *stand) if is_timed else stand
+
+    def _grant(self, time_span: timedelta) -> bool:
+        """
+        Have the kernel end the process when it has used its processors for longer than *time_span*.
+
+        That holds even while this process, whose timer comes first, is stopped or busy.
+        """
+        if sys.platform != "linux":
+            return False
+        clock = ~self._process.pid << 3 | _PROCESSOR_CLOCK
+        try:
+            used = time.clock_gettime(clock)
+            total = math.ceil(used + time_span.total_seconds() * self._processors) + 1
+            _, most = resource.prlimit(self._process.pid, resource.RLIMIT_CPU)
+            bound = total if most == resource.RLIM_INFINITY else min(total, most)
+            resource.prlimit(self._process.pid, resource.RLIMIT_CPU, (bound, most))
+        except OSError:
+            return False
+        return True
+
     @property
     def is_ready(self) -> bool:
         """Whether the process lives and has said nothing that it was not asked."""
@@ -113,6 +151,7 @@ class Worker:
     def ask(self, request: bytes, timeout: timedelta, grace: timedelta) -> Reply:
         """The reply to *request*; `WorkerDied` when there will be none."""
         try:
+            self._grant(timeout + grace)
             self._write(request)
             interrupt_at = time.monotonic() + timeout.total_seconds()
             if not self._speaks_by(interrupt_at):
@@ -129,7 +168,9 @@ class Worker:
     def kill(self) -> int:
         """End the process, which holds nothing that is worth keeping, and say how it ended."""
         self._process.kill()
-        return self._process.wait()
+        status = self._process.wait()
+        self._group.remove()
+        return status
 
     def end(self) -> None:
         """Kill the process and put away its pipes; nobody may be waiting for an answer."""

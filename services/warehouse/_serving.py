@@ -20,7 +20,7 @@ from ._catalog import (
     write_metadata,
 )
 from ._errors import opening_errors, writing_errors
-from ._snapshots import Snapshot, building, find_snapshot, publish
+from ._snapshots import CURRENT, Snapshot, building, find_snapshot, publish
 from ._writing import seal, writable
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _Tables: TypeAlias = Mapping[tuple[str, str], Sequence[str]]
 """Schema and table, and the columns to copy, as the source spells them."""
 
+_MARK: Final = "served"
+"""An empty file beside served copies, so that no other warehouse is taken for one and replaced."""
 _SOURCE: Final = "served_from"
 _COLUMNS: Final = """
 SELECT schema_name, table_name, column_name
@@ -44,12 +46,14 @@ def serve_copy(snapshot: Snapshot, directory: Path, policy: GuardPolicy | None =
     that *policy* lists and does not deny; without a policy, of all.
 
     Rows are copied whole: a row filter stays the guard's to set. Raises `NotFound` when the policy
-    lists a table that is not there, `InputConflict` when *directory* is the snapshot's own.
+    lists a table that is not there, `InputConflict` when *directory* holds a warehouse that is no
+    served copy, the snapshot's own among them.
     """
     source = find_snapshot(snapshot.path.parent, snapshot.id)
-    if directory.resolve() == source.path.parent.resolve():
+    mark = directory / _MARK
+    if (directory / CURRENT).exists() and not mark.exists():
         raise InputConflict(
-            "A served copy needs a folder of its own.",
+            "A served copy needs a folder of its own, and this one holds another warehouse.",
             hint="Name another folder; reports run on it when ASSAY_HOME is its parent.",
         )
     with building(directory) as temporary, writing_errors(str(directory)):
@@ -62,6 +66,7 @@ def serve_copy(snapshot: Snapshot, directory: Path, policy: GuardPolicy | None =
             _describe(connection, catalog, copied)
             connection.execute(f"DETACH {_SOURCE}")
             digest = seal(connection)
+        mark.touch()
         return publish(temporary, directory, digest)
 
 

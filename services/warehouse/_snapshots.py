@@ -11,7 +11,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -23,10 +23,11 @@ from services.evidence import Frozen
 from ._errors import REBUILD_HINT, writing_errors
 
 NAME_DIGITS: Final = 16
-_CURRENT: Final = "current"
+CURRENT: Final = "current"
 _LOCK: Final = ".lock"
 _BUILDING: Final = ".building"
 _LOCK_WAIT: Final = timedelta(minutes=2)
+_GRACE: Final = timedelta(hours=1)
 
 
 class Snapshot(Frozen):
@@ -44,7 +45,7 @@ class Snapshot(Frozen):
 def current_snapshot(directory: Path) -> Snapshot | None:
     """The snapshot that new runs use, or None when the folder holds no warehouse."""
     try:
-        digest = (directory / _CURRENT).read_text(encoding="ascii").strip()
+        digest = (directory / CURRENT).read_text(encoding="ascii").strip()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -101,15 +102,43 @@ def building(directory: Path) -> Iterator[Path]:
 def publish(temporary: Path, directory: Path, digest: str) -> Snapshot:
     """Give the finished file its name and make it current; call it inside `building`."""
     snapshot = Snapshot(id=digest, path=_path_of(directory, digest))
+    before = current_snapshot(directory)
     with writing_errors(str(directory)):
+        if before is not None and before.path.exists():
+            os.utime(before.path)  # it was current until now: `prune_snapshots` counts from here
         _flush(temporary)
         temporary.replace(snapshot.path)
-        pointer = temporary.with_name(_CURRENT)
+        pointer = temporary.with_name(CURRENT)
         pointer.write_text(digest + "\n", encoding="ascii")
         _flush(pointer)
-        pointer.replace(directory / _CURRENT)
+        pointer.replace(directory / CURRENT)
         _flush(directory)
     return snapshot
+
+
+def prune_snapshots(
+    directory: Path, needed: Collection[str], *, dry_run: bool = False
+) -> tuple[Path, ...]:
+    """
+    Remove the files of snapshots that are neither *needed* (ids) nor current; those files.
+
+    A file that was made, or was current, within the last hour stays: a run that was prepared on
+    it may not be registered yet.
+    """
+    if not directory.is_dir():
+        return ()
+    with _locked(directory), writing_errors(str(directory)):
+        current = current_snapshot(directory)
+        kept = {name[:NAME_DIGITS] for name in (*needed, current.id if current else "")}
+        young = time.time() - _GRACE.total_seconds()
+        files = [
+            path
+            for path in sorted(directory.glob("*.duckdb"))
+            if _is_digest(path.stem) and path.stem not in kept and path.stat().st_mtime < young
+        ]
+        for path in () if dry_run else files:
+            path.unlink()
+        return tuple(files)
 
 
 def _path_of(directory: Path, digest: str) -> Path:

@@ -16,6 +16,7 @@ from agent.runner import Runner
 from agent.stores import open_stores
 from agent.worker import Worker
 from services import failpoints
+from services.audit import verify_run
 from services.review import Approve
 from services.settings import Settings, load_settings
 from services.store import RunRecord
@@ -92,7 +93,7 @@ async def check(runner: Runner, record: RunRecord, digest: str) -> None:
     effects = await stores.effects.of_run(record.id)
     assert record.receipt is not None
     files = [Path(file["path"]) for file in record.receipt["files"]]
-    verdict = await stores.audit.verify(record.id)
+    verdict = await verify_run(stores.audit, record.id)
 
     assert digest == record.report_digest == record.receipt["digest"]
     assert [("publish", "done")] == [(effect.step, effect.state) for effect in effects]

@@ -36,6 +36,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from agent.stores import Stores, open_stores  # noqa: E402
+from services.audit import verify_run  # noqa: E402
 from services.errors import AssayError  # noqa: E402
 from services.review import Approve  # noqa: E402
 from services.settings import Settings, load_settings  # noqa: E402
@@ -218,7 +219,7 @@ async def _faults(stores: Stores, record: RunRecord, digest: str) -> list[str]:
         path = Path(file["path"])
         if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != file["sha256"]:
             found.append(f"{path.name} is not what was published")
-    if not (await stores.audit.verify(record.id)).ok:
+    if not (await verify_run(stores.audit, record.id)).ok:
         found.append("its audit log does not verify")
     return found
 

@@ -27,7 +27,7 @@ class Database:
     """A DuckDB with the fixture's tables, named `warehouse`."""
 
     def __init__(self) -> None:
-        self._connection = duckdb.connect(":memory:")
+        self._connection = duckdb.connect(":memory:", config={"threads": 1})
         self._connection.execute("ATTACH ':memory:' AS warehouse; USE warehouse")
         self._connection.execute((FIXTURES / "warehouse.sql").read_text(encoding="utf-8"))
 

@@ -8,23 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlglot import exp
 
 from sql_guard import (
     Guard,
     GuardPolicy,
     _bounds,
+    _chains,
     _columns,
+    _counters,
     _expressions,
     _functions,
     _guard,
+    _output,
     _parse,
     _recursion,
     _report,
     _resolve,
+    _scope,
     _sources,
     _text,
     _work,
 )
+from sql_guard._names import fold
 
 CASES = Path(__file__).parent / "fixtures" / "cases"
 
@@ -64,6 +70,14 @@ def rows_given(_self: Any, rows: float, *_: Any) -> float:
     return rows
 
 
+def any_column(_self: Any, node: Any) -> str:
+    return fold(node.name) if isinstance(node, exp.Column) else ""
+
+
+def has_type(node: Any) -> bool:
+    return isinstance(node, exp.Cast | exp.TryCast)
+
+
 def without(rule: Any) -> tuple[Any, ...]:
     return tuple(each for each in _text._RULES if each is not rule)
 
@@ -73,6 +87,7 @@ MUTATIONS: dict[str, tuple[Any, str, Any]] = {
     "odd characters": (_text, "_RULES", without(_text._plain_characters)),
     "template marks": (_text, "_RULES", without(_text._no_templates)),
     "single commas": (_text, "_RULES", without(_text._single_commas)),
+    "queries that the parser drops": (_guard, "_lost_queries", no),
     "node types": (_guard, "known_syntax", nothing),
     "functions": (_functions.FunctionRule, "allowed_name", lambda *_: "f"),
     "functions named by a text": (_functions.FunctionRule, "_names_allowed", yes),
@@ -95,7 +110,15 @@ MUTATIONS: dict[str, tuple[Any, str, Any]] = {
     "generated rows": (_work.Work, "generator", one),
     "rows of joins": (_work.Work, "check_rows", none),
     "scans of tables": (_work.Work, "check_scans", none),
-    "recursion": (_resolve, "steps", one),
+    "recursion": (_resolve, "course", lambda *_: _recursion.Course(1.0)),
+    "what a counter can hold": (_counters, "_grain", lambda *_: 0.0),
+    "casts of counters": (_counters, "_cast_grain", lambda node: 0.0 if has_type(node) else None),
+    "columns of the counter": (_counters.Recurring, "column", any_column),
+    "circles of links": (_chains, "_paths", one),
+    "kinds of links": (_chains, "_all_of", yes),
+    "joins that only match": (_chains, "_is_inner", yes),
+    "numbers that stay single": (_scope.Fact, "alone", lambda fact: fact),
+    "numbers of single rows": (_output, "_multiplies", no),
     "growth in recursion": (_recursion, "grows", no),
     "growth in reductions": (_work, "grows", no),
     "fan-out in recursion": (_resolve.Resolver, "_fanout", one),
@@ -148,6 +171,7 @@ def test_what_no_rule_looked_at_is_refused(
     monkeypatch.setattr(_sources.Sources, "_joins", none)
     refused = Guard(policy).check(sql)
     monkeypatch.setattr(_guard, "_RESOLVED", ())
+    monkeypatch.setattr(_guard, "_lost_queries", no)
     passed = Guard(policy).check(sql)
 
     assert (False, True) == (refused.allowed, passed.allowed)

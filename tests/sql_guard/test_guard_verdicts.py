@@ -24,14 +24,14 @@ def test_an_allowed_verdict_names_what_is_read(guard: Guard) -> None:
         ("SELECT desk, lei\nFROM risk.counterparties", "columns", 1, 8),
         ("SELECT name,\n  lei FROM risk.counterparties", "denied_columns", 2, 3),
         ("SELECT read_text('x')", "functions", 1, 8),
-        ("SELECT 1; SELECT 2", "one_statement", None, None),
-        ("DROP TABLE risk.limits", "only_select", None, None),
+        ("SELECT 1; SELECT 2", "one_statement", 1, 9),
+        ("DROP TABLE risk.limits", "only_select", 1, 1),
         ("SELECT count(*) FROM range(100000000)", "max_generated_rows", 1, 22),
         ("SELECT repeat('x', 99999)", "max_string", 1, 8),
         ("SELECT {# x #} 1", "templates", 1, 8),
         ("SELECT 1\u200b", "characters", 1, 9),
         ("SELECT $name", "parameters", None, None),
-        ("SELECT 'x'::regclass", "types", None, None),
+        ("SELECT 'x'::regclass", "types", 1, 8),
     ],
 )
 def test_a_refusal_says_which_rule_and_where(

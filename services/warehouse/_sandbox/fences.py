@@ -21,6 +21,7 @@ from .syscalls import seccomp_program
 ROOM: Final = 2 << 30
 """Address space over the engine's own memory limit: code, stacks, and values outside its books."""
 _OPEN_FILES: Final = 16
+_LIMITS: Final = "limits"
 
 _SET_PARENT_DEATH_SIGNAL, _SET_DUMPABLE, _SET_SECCOMP, _SET_NO_NEW_PRIVILEGES = 1, 4, 22, 38
 _NEW_USERS, _NEW_NETWORK = 0x10000000, 0x40000000
@@ -41,17 +42,23 @@ def raise_fences(memory: int) -> tuple[str, ...]:
 
     *memory* is the engine's limit in bytes. Returns the names of the fences that now stand.
     """
-    attempts: list[tuple[str, Callable[[], bool]]] = [("limits", lambda: _limit(memory + ROOM))]
-    if sys.platform == "linux":
-        attempts += [
-            ("no new privileges", lambda: _prctl(_SET_NO_NEW_PRIVILEGES, 1)),
-            ("not inspectable", lambda: _prctl(_SET_DUMPABLE, 0)),
-            ("first to go when memory is short", _volunteer),
-            ("no network", _leave_network),
-            ("no files", _close_file_system),
-            ("no other system calls", _filter_system_calls),
-        ]
-    return tuple(name for name, attempt in attempts if attempt())
+    attempts: dict[str, Callable[[], bool]] = {_LIMITS: lambda: _limit(memory + ROOM)}
+    attempts |= _of_linux()
+    return tuple(name for name, attempt in attempts.items() if attempt())
+
+
+def _of_linux() -> dict[str, Callable[[], bool]]:
+    """How each fence of the Linux kernel is raised; the last ones take away what the first need."""
+    if sys.platform != "linux":
+        return {}
+    return {
+        "no new privileges": lambda: _prctl(_SET_NO_NEW_PRIVILEGES, 1),
+        "not inspectable": lambda: _prctl(_SET_DUMPABLE, 0),
+        "first to go when memory is short": _volunteer,
+        "no network": _leave_network,
+        "no files": _close_file_system,
+        "no other system calls": _filter_system_calls,
+    }
 
 
 def _limit(address_space: int) -> bool:
@@ -131,3 +138,7 @@ def _prctl(option: int, value: int, argument: bytes | int = 0) -> bool:
 
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
+
+
+NAMES: Final = (_LIMITS, *_of_linux())
+"""The fences that this system may have."""

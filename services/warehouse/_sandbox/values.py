@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from datetime import date, datetime, time
+from datetime import date, time
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias
 
@@ -46,16 +46,23 @@ def typed(engine_type: str, values: Sequence[Any]) -> tuple[Kind, Sequence[Value
         return _moments(values)
     if engine_type == "BIGNUM":
         return kind, [None if value is None else int(value) for value in values]
-    if kind == "string":
-        return kind, [_text(value) for value in values]
+    if kind == "string" or (kind == "date" and _outside_calendar(values)):
+        return "string", [_text(value) for value in values]
     return kind, values
 
 
-def _moments(values: Sequence[datetime | None]) -> tuple[Kind, Sequence[Value]]:
+def _moments(values: Sequence[Any]) -> tuple[Kind, Sequence[Value]]:
     """Timestamps are dates unless a time of day says otherwise."""
+    if _outside_calendar(values):
+        return "string", [_text(value) for value in values]
     if all(value is None or value.time() == time(0) for value in values):
         return "date", [None if value is None else value.date() for value in values]
-    return "string", [None if value is None else value.isoformat() for value in values]
+    return "string", [_text(value) for value in values]
+
+
+def _outside_calendar(values: Sequence[Any]) -> bool:
+    """Whether a date is among them that Python cannot hold: the engine gives it as text."""
+    return str in set(map(type, values))
 
 
 def _text(value: Any) -> str | None:
@@ -64,5 +71,9 @@ def _text(value: Any) -> str | None:
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, (list, dict, tuple)):
-        return json.dumps(value, default=str, ensure_ascii=False)
+        return json.dumps(value, default=_inner_text, ensure_ascii=False)
     return value.isoformat() if isinstance(value, (date, time)) else str(value)
+
+
+def _inner_text(value: Any) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)

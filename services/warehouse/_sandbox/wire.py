@@ -46,10 +46,11 @@ class Query(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The answer to `Opening`: the file's own digest, and the fences that stand."""
+    """The answer to `Opening`: the file's own digest, the fences that stand, the engine's limit in bytes."""
 
     digest: str | None
     fences: tuple[str, ...]
+    memory: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def decode_request(content: bytes) -> tuple[Any, ...]:
 
 
 def encode_opened(opened: Opened) -> bytes:
-    return _joined({"opened": [opened.digest, opened.fences]})
+    return _joined({"opened": [opened.digest, opened.fences, opened.memory]})
 
 
 def encode_failure(failure: Failure) -> bytes:
@@ -116,8 +117,8 @@ def _decoded(content: memoryview) -> Reply:
     rest = content[LENGTH.size :]
     [(name, fields)] = json.loads(bytes(rest[:size])).items()
     if name == "opened":
-        digest, fences = fields
-        return Opened(digest, tuple(fences))
+        digest, fences, memory = fields
+        return Opened(digest, tuple(fences), int(memory))
     if name == "failure":
         kinds, text = fields
         return Failure(tuple(kinds), str(text))

@@ -40,6 +40,8 @@ _REQUESTS, _REPLIES = 0, 1
 _IMPORTED_BY_THE_ENGINE: Final = ("datetime", "decimal", "uuid", "pytz")
 """Modules that the engine imports when a value of their kind first comes by: too late for us."""
 _MOST_TEXT: Final = 2_000
+_MOST_COLUMNS: Final = 10_000
+"""What has more is no table; naming and typing its columns would keep the parent busy."""
 _UNITS: Final = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "allow_community_extensions": False,
@@ -84,14 +86,15 @@ def _open(opening: Opening) -> tuple[DuckDBPyConnection, Opened]:
     config = _CONFIG | {"memory_limit": opening.memory_limit}
     connection = _duckdb.connect(opening.path, read_only=True, config=config)
     found = connection.execute(opening.digest_query).fetchone()
-    memory_limit = connection.execute("SELECT current_setting('memory_limit')").fetchall()[0][0]
+    [(limit,)] = connection.execute("SELECT current_setting('memory_limit')").fetchall()
+    memory = _bytes(limit)
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     connection.execute("SET disabled_filesystems = 'LocalFileSystem'")
-    fences = raise_fences(_bytes(memory_limit))
+    fences = raise_fences(memory)
     connection.execute(f"SET GLOBAL threads = {opening.threads:d}")
     # Last, since nothing can be set after it.
     connection.execute("SET lock_configuration = true")
-    return connection, Opened(None if found is None else str(found[0]), fences)
+    return connection, Opened(None if found is None else str(found[0]), fences, memory)
 
 
 class _Worker:
@@ -146,6 +149,8 @@ def _run(cursor: DuckDBPyConnection, query: Query) -> bytes:
         raise NotOneQuery
     cursor.execute(query.sql, query.parameters)
     description = cursor.description
+    if len(description) > _MOST_COLUMNS:
+        raise MemoryError
     rows = cursor.fetchmany(query.max_rows + 1)
     complete = len(rows) <= query.max_rows
     if not complete:

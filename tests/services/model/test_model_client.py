@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import time
 from datetime import timedelta
@@ -13,7 +14,8 @@ import pytest
 
 from services import telemetry
 from services.errors import ModelUnavailable, SettingInvalid
-from services.model import PROMPT_LIMIT, Models, Usage
+from services.evidence import canonical_json
+from services.model import PROMPT_LIMIT, ModelCall, Models, Usage
 from services.settings import Settings
 from tests.services.model_server import Answer, Body, Cut, Hang, ModelServer, Status, completion
 
@@ -314,3 +316,46 @@ async def test_a_failed_call_is_marked_on_its_span(model_server: ModelServer, sp
         await ask(model_server)
 
     assert [span.error for span in spans()] == ["A103"]
+
+
+async def test_a_watch_is_told_of_each_call(model_server: ModelServer) -> None:
+    """It hears digests and counts, of answers that are no use too; the ledger stays one."""
+    heard: list[ModelCall] = []
+
+    async def hear(call: ModelCall) -> None:
+        heard.append(call)
+
+    model_server.answers = [f"{SECRET} no JSON", GOOD]
+    client = model_server.client("analyst")
+    await client.watched(hear).complete(
+        "Be brief.", "Which?", SCHEMA, schema_name="desk", max_tokens=50
+    )
+    sent = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Which?"}]
+
+    assert ["A103", "answered"] == [call.outcome for call in heard]
+    assert {("analyst", "tiny-1", "desk", 11, 7)} == {
+        (c.role, c.model, c.schema_name, c.input_tokens, c.output_tokens) for c in heard
+    }
+    assert hashlib.sha256(canonical_json(sent)).hexdigest() == heard[0].prompt != heard[1].prompt
+    assert hashlib.sha256(f"{SECRET} no JSON".encode()).hexdigest() == heard[0].answer
+    assert (2, 1, "tiny-1") == (client.usage.calls, client.usage.failures, client.name)
+
+
+async def test_a_call_that_got_no_answer_is_told_too(model_server: ModelServer) -> None:
+    """A server that is down leaves a call without an answer."""
+    heard: list[ModelCall] = []
+
+    async def hear(call: ModelCall) -> None:
+        heard.append(call)
+
+    model_server.answers = [Status(500)]
+    with pytest.raises(ModelUnavailable):
+        await (
+            model_server.client("analyst", model_name="set")
+            .watched(hear)
+            .complete("Be brief.", "Which?", SCHEMA, schema_name="desk", max_tokens=50)
+        )
+
+    assert [("set", "A103", "", 0)] == [
+        (call.model, call.outcome, call.answer, call.input_tokens) for call in heard
+    ]

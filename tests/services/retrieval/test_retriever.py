@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from services.errors import AsOfOutOfRange, QueryInvalid, QueryRefused
+from services.errors import AsOfOutOfRange, QueryInvalid, QueryRefused, StoreUnavailable
 from services.evidence import MetricSource, SqlSource
 from services.retrieval import (
+    CheckedStatement,
     Retriever,
     check_as_of,
     default_as_of,
@@ -164,3 +165,33 @@ def test_a_users_own_table_can_be_asked_at_once(own_data: Retriever, question: s
     _, table = own_data.retrieve(read.query, as_of=date(2026, 1, 31))
 
     assert expected == {name: list(table.values(name)) for name in expected}
+
+
+def test_a_watch_is_told_of_each_statement_before_it_runs(retriever: Retriever):
+    """It hears the canonical statement and its tables; refused ones with their rules."""
+    heard: list[CheckedStatement] = []
+    watched = retriever.watched(heard.append)
+    evidence, _ = watched.retrieve(BY_DESK, as_of=SEPTEMBER)
+    with pytest.raises(QueryRefused):
+        watched.retrieve("SELECT * FROM '/etc/passwd'", as_of=SEPTEMBER)
+    retriever.retrieve(BY_DESK, as_of=SEPTEMBER)
+
+    assert [(evidence.sql, True, ("main.syn_positions",), ())] == [
+        (s.sql, s.allowed, s.tables, s.rules) for s in heard[:1]
+    ]
+    assert [(False, ())] == [(s.allowed, s.tables) for s in heard[1:]]
+    assert heard[1].rules
+
+
+def test_a_statement_that_cannot_be_recorded_does_not_run(
+    retriever: Retriever, monkeypatch: pytest.MonkeyPatch
+):
+    """Where the watch fails, nothing reaches the warehouse."""
+
+    def away(_: CheckedStatement) -> None:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(retriever.warehouse, "execute", None)
+
+    with pytest.raises(StoreUnavailable):
+        retriever.watched(away).retrieve(BY_DESK, as_of=SEPTEMBER)

@@ -18,14 +18,14 @@ from redis import Redis
 from redis.exceptions import ConnectionError as Disconnected
 
 from services.errors import StoreUnavailable
-from services.store import EmbeddedServer
+from services.store import EmbeddedServer, connect
 from services.store._idle import WATCH_NAME
 
 ROOT = Path(__file__).parents[3]
 ENSURE = """
 import sys
 from pathlib import Path
-from services.store import EmbeddedServer
+from services.store import EmbeddedServer, connect
 print(EmbeddedServer(Path(sys.argv[1])).ensure(), flush=True)
 """
 
@@ -65,6 +65,24 @@ def test_a_server_starts_once_and_is_private(home: Path) -> None:
         assert {"port": "0"} == redis.config_get("port")
         assert {"maxmemory-policy": "noeviction"} == redis.config_get("maxmemory-policy")
         assert {"appendonly": "yes"} == redis.config_get("appendonly")
+
+
+async def test_flushing_each_write_reaches_a_running_server(home: Path) -> None:
+    """A client that wants it turns it on, others do not turn it off, a new start does."""
+    async with connect(None, home) as first:
+        await first.ping()
+        assert "everysec" == EmbeddedServer(home).status().fsync
+        async with connect(None, home, fsync="always") as second:
+            await second.ping()
+        async with connect(None, home) as third:
+            await third.ping()
+        assert "always" == EmbeddedServer(home).status().fsync
+    EmbeddedServer(home).stop()
+    EmbeddedServer(home).ensure()
+    assert "everysec" == EmbeddedServer(home).status().fsync
+    EmbeddedServer(home).stop()
+    EmbeddedServer(home, fsync="always").ensure()
+    assert "always" == EmbeddedServer(home).status().fsync
 
 
 def test_status_says_what_is_there(home: Path) -> None:

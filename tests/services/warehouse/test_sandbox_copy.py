@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.errors import InputConflict, NotFound, QueryInvalid
-from services.warehouse import Snapshot, Warehouse, policy_tables, serve_copy
+from services.warehouse import Snapshot, Warehouse, find_snapshot, policy_tables, serve_copy
 from sql_guard import GuardPolicy
 
 POLICY = GuardPolicy(
@@ -62,6 +62,38 @@ def test_a_copy_needs_a_folder_of_its_own(own_sample: Snapshot) -> None:
     """The warehouse is not replaced by a part of itself."""
     with pytest.raises(InputConflict):
         serve_copy(own_sample, own_sample.path.parent, POLICY)
+
+
+def test_a_copy_replaces_no_other_warehouse(
+    sample: Snapshot, own_sample: Snapshot, tmp_path: Path
+) -> None:
+    """Only a folder of served copies takes another; whoever works on a warehouse keeps it."""
+    served = tmp_path / "served"
+    loose = serve_copy(sample, served)
+    strict = serve_copy(sample, served, POLICY)
+    with pytest.raises(InputConflict):
+        serve_copy(sample, own_sample.path.parent, POLICY)
+
+    assert loose.id != strict.id == find_snapshot(served, None).id
+    assert own_sample.id == find_snapshot(own_sample.path.parent, None).id
+
+
+def test_no_value_left_out_stands_in_the_bytes(sample: Snapshot, tmp_path: Path) -> None:
+    """Heads of desks and groups of counterparties, found in the whole file, are nowhere in the copy."""
+    with Warehouse.open(sample.path.parent) as whole:
+        left_out = "SELECT head AS x FROM syn_desks UNION SELECT group_name FROM syn_counterparties"
+        kept = "SELECT string_agg(name) AS x FROM syn_counterparties"
+        [[names]] = whole.execute(kept).table.data
+        hidden = {
+            str(value).encode()
+            for value in whole.execute(left_out).table.data[0]
+            if value and str(value) not in str(names)
+        }
+    source = sample.path.read_bytes()
+    content = serve_copy(sample, tmp_path / "served", POLICY).path.read_bytes()
+
+    assert len({value for value in hidden if value in source}) > 5
+    assert set() == {value for value in hidden if value in content}
 
 
 def test_a_policy_that_lists_what_is_not_there_is_refused(sample: Snapshot, tmp_path: Path) -> None:

@@ -15,9 +15,18 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pytest
 
-from services.errors import AssayError, QueryRefused, QueryTimedOut, QueryTooLarge, WarehouseBusy
+from services.errors import (
+    AssayError,
+    QueryInvalid,
+    QueryRefused,
+    QueryTimedOut,
+    QueryTooLarge,
+    WarehouseBusy,
+    WarehouseUnreadable,
+)
 from services.warehouse import Snapshot, Warehouse
 from services.warehouse._sandbox_pool import WorkerLimits, WorkerPool
 
@@ -122,6 +131,36 @@ def test_parameters_arrive_as_they_are(patient: WorkerPool) -> None:
         placed.kinds,
         placed.data,
     )
+
+
+@pytest.mark.parametrize("value", [lambda: 1, object(), float.fromhex, {1, 2}, 2**200, "\ud800"])
+def test_a_parameter_that_cannot_be_bound_is_invalid(patient: WorkerPool, value: object) -> None:
+    """Whatever is handed in, the worker lives on."""
+    before = pids(patient)
+    with pytest.raises(QueryInvalid):
+        patient.run("SELECT ?", [value], max_rows=1)
+
+    one(patient)
+    assert before == pids(patient)
+
+
+def test_a_file_replaced_in_use_is_not_read_as_the_snapshot(own_sample: Snapshot) -> None:
+    """A worker that takes another's place opens the same contents, or none."""
+    pool = WorkerPool(own_sample.path, DIGEST, WorkerLimits(workers=1))
+    try:
+        own_sample.path.unlink()
+        one(pool)
+        with duckdb.connect(own_sample.path) as other:
+            other.execute("CREATE SCHEMA _assay")
+            other.execute("CREATE TABLE _assay.snapshot AS SELECT 'another' AS digest")
+        [worker] = pool._workers
+        os.kill(worker._process.pid, signal.SIGKILL)
+        worker._process.wait(timeout=15)
+
+        with pytest.raises(WarehouseUnreadable, match="replaced"):
+            one(pool)
+    finally:
+        pool.close()
 
 
 def test_a_query_that_would_spill_is_too_large(patient: WorkerPool, sample: Snapshot) -> None:

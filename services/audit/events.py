@@ -1,0 +1,93 @@
+"""
+What the audit log records: the name of each event, and what its entry says.
+
+| event                | fields                                                                     |
+|----------------------|----------------------------------------------------------------------------|
+| `run.accepted`       | template, trigger, request (digest of its content), by*                    |
+| `run.taken`          | fence, from (the fence before; 0 for the first driver)                     |
+| `run.taken_over`     | nothing: its worker died, and another goes on                              |
+| `run.cancel_asked`   | by*, reason*                                                               |
+| `run.cancelled`      | nothing more                                                               |
+| `run.rolled_back`    | to, left and entered (checkpoints), superseded, by*, reason*               |
+| `run.forked`         | from, at, changes (names), by*                                             |
+| `step.started`       | step, section, attempt                                                     |
+| `step.finished`      | step, section, attempt, seconds                                            |
+| `attempt.failed`     | step, section, attempt, code, seconds                                      |
+| `step.failed`        | step, section, code: its attempts are spent                                |
+| `statement.checked`  | section, sql (digest), tables, verdict, rules                              |
+| `query.run`          | section, evidence, rows, complete                                          |
+| `model.called`       | section, role, model, schema, prompt, answer (digests), input_tokens,      |
+|                      | output_tokens, outcome, seconds                                            |
+| `claims.checked`     | section, attempt, claims, problems                                         |
+| `claim.refused`      | section, attempt, code, what (digest of the place and the message)         |
+| `review.opened`      | item, kind, step, section                                                  |
+| `review.decided`     | item, kind, decision, by*, reason*, note*                                  |
+| `effect.prepared`    | effect, step, section, content (digest)                                    |
+| `effect.done`        | the same                                                                   |
+| `effect.compensated` | the same, by*, reason*                                                     |
+| `report.published`   | digest                                                                     |
+| `report.withdraw_asked` | digest, by*, reason*                                                    |
+| `report.withdrawn`   | digest                                                                     |
+| `data.erased`        | run, values (the references that were emptied), in_clear, by*, reason*     |
+| `log.removed`        | run, entries, head, by*, reason*                                           |
+| `data.retained`      | kind, removed, by*: what a rule of retention took away                     |
+| `setting.changed`    | name, by*                                                                  |
+
+The last four belong to no run and stand in the log `SYSTEM`. Fields marked * are data of a person
+(`PERSONAL`): an entry holds a reference to them, never the words. Nothing else may be raw text of
+a user or of a model; what such text was is said by its digest and by counts.
+
+An entry is an attempt's or an effect's. A step that runs again has entries of its own for each
+attempt; an effect is appended with a key, and the same key never makes a second entry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final
+
+from services.evidence import canonical_json
+
+SYSTEM: Final = "@system"
+"""The log of what belongs to no run. No run can have this name."""
+
+RUN_ACCEPTED: Final = "run.accepted"
+RUN_TAKEN: Final = "run.taken"
+RUN_TAKEN_OVER: Final = "run.taken_over"
+RUN_CANCEL_ASKED: Final = "run.cancel_asked"
+RUN_CANCELLED: Final = "run.cancelled"
+RUN_ROLLED_BACK: Final = "run.rolled_back"
+RUN_FORKED: Final = "run.forked"
+STEP_STARTED: Final = "step.started"
+STEP_FINISHED: Final = "step.finished"
+ATTEMPT_FAILED: Final = "attempt.failed"
+STEP_FAILED: Final = "step.failed"
+STATEMENT_CHECKED: Final = "statement.checked"
+QUERY_RUN: Final = "query.run"
+MODEL_CALLED: Final = "model.called"
+CLAIMS_CHECKED: Final = "claims.checked"
+CLAIM_REFUSED: Final = "claim.refused"
+REVIEW_OPENED: Final = "review.opened"
+REVIEW_DECIDED: Final = "review.decided"
+EFFECT_PREPARED: Final = "effect.prepared"
+EFFECT_DONE: Final = "effect.done"
+EFFECT_COMPENSATED: Final = "effect.compensated"
+REPORT_PUBLISHED: Final = "report.published"
+REPORT_WITHDRAW_ASKED: Final = "report.withdraw_asked"
+REPORT_WITHDRAWN: Final = "report.withdrawn"
+DATA_ERASED: Final = "data.erased"
+LOG_REMOVED: Final = "log.removed"
+DATA_RETAINED: Final = "data.retained"
+SETTING_CHANGED: Final = "setting.changed"
+
+PERSONAL: Final = frozenset({"by", "requested_by", "reviewer", "reason", "note", "text"})
+"""Fields whose values are kept beside the log, so that they can be erased."""
+
+
+def content_digest(content: Any) -> str:
+    """SHA-256 of a text, of bytes, or of the canonical form of a JSON document."""
+    if isinstance(content, str):
+        content = content.encode()
+    elif not isinstance(content, bytes):
+        content = canonical_json(content)
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,219 @@
+"""
+Which runs were accepted, in a file of the home: known also when the store has lost them.
+
+A server that was set back to older data (an older append-only file, a restored backup) does not
+know that it once knew more. This file does: it is flushed to disk before a run counts as accepted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import ValidationError
+from redis.asyncio import Redis
+
+from services.errors import RunLost, StoreUnavailable
+from services.evidence import Frozen
+from services.failpoints import failpoint
+
+from ._connection import redis_errors
+from ._objects import flush_folder
+from ._values import UtcTime
+
+_RUN: Final = "assay:run:"
+_BATCH: Final = 500
+
+
+class Accepted(Frozen):
+    """A run that was accepted at a time."""
+
+    run_id: str
+    at: UtcTime
+
+
+class _Line(Frozen):
+    event: Literal["accepted", "deleted"]
+    run: str
+    at: UtcTime
+
+
+class Journal:
+    """
+    The runs that this home has accepted and not deleted.
+
+    A run that stands here and is unknown to the store is lost.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.path = home / "accepted.jsonl"
+        self._lock = home / "accepted.lock"
+
+    @asynccontextmanager
+    async def accepting(self, redis: Redis, run_id: str, *, at: datetime) -> AsyncIterator[None]:
+        """
+        Note a run before the body stores it, and take that back when it was not stored.
+
+        `RunLost` when it was accepted before and the store does not know it: it is not begun
+        again. `StoreUnavailable` when the note cannot be on disk: then nothing was accepted.
+        """
+        if await asyncio.to_thread(self._mentions, run_id):
+            await self.check(redis, run_id)
+            if run_id in await asyncio.to_thread(self.runs):
+                yield
+                return
+        await self.accepted(run_id, at=at)
+        try:
+            yield
+        except (Exception, asyncio.CancelledError):
+            # Whether a store that went away has the run is not known; then the note stays.
+            with suppress(StoreUnavailable):
+                if not await _knows(redis, run_id):
+                    await self.deleted(run_id, at=at)
+            raise
+
+    async def check(self, redis: Redis, run_id: str) -> None:
+        """Raise `RunLost` when a run was accepted here and the store does not know it."""
+        if await _knows(redis, run_id):
+            return
+        accepted = (await asyncio.to_thread(self.runs)).get(run_id)
+        if accepted is not None:
+            raise RunLost(
+                f"Run {run_id} was accepted at {accepted.at:%Y-%m-%d %H:%M:%S} UTC, and the store no longer knows it: its data are older.",
+                hint=f"Restore a newer backup, or give it up with `assay run delete {run_id}`.",
+            )
+
+    @failpoint("journal.accepted")
+    async def accepted(self, run_id: str, *, at: datetime) -> None:
+        """Note a run, on disk when this returns; `StoreUnavailable` when that cannot be."""
+        line = _Line(event="accepted", run=run_id, at=at)
+        await asyncio.to_thread(self._append, [line])
+
+    @failpoint("journal.deleted")
+    async def deleted(self, run_id: str, *, at: datetime) -> None:
+        """Note that a run was deleted on purpose."""
+        await asyncio.to_thread(self._append, [_Line(event="deleted", run=run_id, at=at)])
+
+    def runs(self) -> dict[str, Accepted]:
+        """The runs by id, in the order in which they were accepted."""
+        return _runs(self._lines())
+
+    async def lost(self, redis: Redis) -> tuple[Accepted, ...]:
+        """The runs that were accepted here and that the store does not know."""
+        runs = list((await asyncio.to_thread(self.runs)).values())
+        lost: list[Accepted] = []
+        for at in range(0, len(runs), _BATCH):
+            batch = runs[at : at + _BATCH]
+            with redis_errors():
+                async with redis.pipeline(transaction=False) as commands:
+                    for run in batch:
+                        commands.exists(_RUN + run.run_id)
+                    known = await commands.execute()
+            lost += [run for run, found in zip(batch, known, strict=True) if not found]
+        return tuple(lost)
+
+    def merge(self, other: Path) -> None:
+        """Take over what another journal, such as a backup's, has and this one has not."""
+        mine = {line.model_dump_json() for line in self._lines()}
+        self._append([line for line in _read(other) if line.model_dump_json() not in mine])
+
+    def compact(self) -> None:
+        """Drop the lines of runs that were deleted."""
+        with self._writing():
+            kept = [_Line(event="accepted", run=r.run_id, at=r.at) for r in self.runs().values()]
+            fresh = self.path.with_suffix(".fresh")
+            _write(fresh, kept, os.O_TRUNC)
+            fresh.replace(self.path)
+            flush_folder(self.path.parent)
+
+    def _mentions(self, run_id: str) -> bool:
+        """Whether any line may be of that run, without reading them one by one."""
+        with self._errors(), suppress(FileNotFoundError):
+            return json.dumps(run_id).encode() in self.path.read_bytes()
+        return False
+
+    def _lines(self) -> list[_Line]:
+        with self._errors():
+            return _read(self.path)
+
+    def _append(self, lines: list[_Line]) -> None:
+        if lines:
+            with self._writing():
+                is_new = not self.path.exists()
+                _write(self.path, lines, os.O_APPEND)
+                if is_new:
+                    flush_folder(self.path.parent)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._errors():
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with self._lock.open("ab") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreUnavailable(
+                f"The journal of accepted runs {self.path} cannot be used: {error.strerror}.",
+                hint="Free some space or make it writable. Accepted runs are kept; new ones are taken once it is.",
+            ) from error
+
+
+async def _knows(redis: Redis, run_id: str) -> bool:
+    with redis_errors():
+        return bool(await redis.exists(_RUN + run_id))
+
+
+def _runs(lines: Iterable[_Line]) -> dict[str, Accepted]:
+    found: dict[str, Accepted] = {}
+    for line in lines:
+        found.pop(line.run, None)
+        if line.event == "accepted":
+            found[line.run] = Accepted(run_id=line.run, at=line.at)
+    return found
+
+
+def _read(path: Path) -> list[_Line]:
+    """The whole lines of a journal; one that a kill or a full disk cut short was never told."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    lines = []
+    for text in content.splitlines():
+        with suppress(ValidationError):
+            lines.append(_Line.model_validate_json(text))
+    return lines
+
+
+def _write(path: Path, lines: list[_Line], how: int) -> None:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | how, 0o600)
+    try:
+        size = os.fstat(handle).st_size
+        text = "".join(json.dumps(line.model_dump(mode="json")) + "\n" for line in lines)
+        if size and os.pread(handle, 1, size - 1) != b"\n":
+            text = "\n" + text
+        try:
+            _write_all(handle, text.encode())
+            os.fsync(handle)
+        except OSError:
+            os.ftruncate(handle, size)
+            raise
+    finally:
+        os.close(handle)
+
+
+def _write_all(handle: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(handle, content) :]
