@@ -56,7 +56,7 @@ def build_graph(
     graph.add_edge(START, "clarify")
     graph.add_conditional_edges("clarify", clarify.next_step, ["ask", "plan"])
     graph.add_conditional_edges("plan", _fan_out, ["section", "compose"])
-    graph.add_edge("section", "compose")
+    graph.add_conditional_edges("section", _after_section, ["compose", "clarify"])
     graph.add_edge("compose", "review")
     graph.add_edge("review", "ask")
     graph.add_conditional_edges(
@@ -80,7 +80,7 @@ def _section_graph() -> CompiledStateGraph[SectionState, Deps, SectionState, Sec
     graph.add_edge("analyse", "verify")
     graph.add_conditional_edges("verify", verify.next_step, ["analyse", "ask", END])
     graph.add_conditional_edges(
-        "ask", ask.next_section_step, ["retrieve", "analyse", "verify", "skip"]
+        "ask", ask.next_section_step, ["retrieve", "analyse", "verify", "skip", END]
     )
     graph.add_edge("skip", END)
     return graph.compile()
@@ -102,6 +102,10 @@ def _fan_out(state: RunState) -> list[Send] | str:
     finished = state.get("sections", {})
     missing = [name for name in state["section_ids"] if name not in finished]
     return [Send("section", _section(state, name)) for name in missing] or "compose"
+
+
+def _after_section(state: RunState) -> str:
+    return "clarify" if state.get("reworded") else "compose"
 
 
 def _section(state: RunState, name: str) -> SectionState:

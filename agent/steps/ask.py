@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from langgraph.types import Command, interrupt
+from langgraph.types import interrupt
 
 from agent.state import RunState, SectionResult, SectionState
 
@@ -37,25 +37,28 @@ def next_step(state: RunState) -> str:
             return "__end__"
 
 
-async def ask_section(state: SectionState) -> SectionState | Command[Any]:
+async def ask_section(state: SectionState) -> SectionState:
     """
     Wait for a person's answer about one section; the other sections are not touched.
 
     A question worded anew takes the whole run, which has this one section, back to its start.
     """
     answer: dict[str, Any] = interrupt(state["pending"])
+    update = SectionState(decision={"item": state["pending"], **answer}, pending=None)
     if answer["kind"] == "edit":
-        anew = RunState(answers=[answer["text"]], sections={state["section"]: None})
-        return Command(graph=Command.PARENT, goto="clarify", update=anew)
-    return SectionState(decision={"item": state["pending"], **answer}, pending=None)
+        update["answers"] = [answer["text"]]
+        update["reworded"] = True
+    return update
 
 
 def next_section_step(state: SectionState) -> str:
     """
-    Approving tries the section again from its queries, or goes on where it was only held;
-    rejecting leaves it out.
+    Approving tries the section again from its queries, or goes on where it was only held; another
+    question ends it; rejecting leaves it out.
     """
     decision = state.get("decision") or {}
+    if decision["kind"] == "edit":
+        return "__end__"
     if decision["kind"] != "approve":
         return "skip"
     item = decision["item"]
