@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from agent.stores import Stores, open_stores  # noqa: E402
-from services.audit import verify_run  # noqa: E402
+from services.audit import verify_all, verify_run  # noqa: E402
 from services.errors import AssayError  # noqa: E402
 from services.review import Approve  # noqa: E402
 from services.settings import Settings, load_settings  # noqa: E402
