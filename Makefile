@@ -67,6 +67,10 @@ bench: setup ## Measure a report, step by step, and the checkpointer beside its 
 fuzz: setup ## Throw 100,000 random statements at the guard, and ask DuckDB about each it accepts
 	$(BIN)/python tests/sql_guard/fuzz/fuzz.py --cases 100000
 
+.PHONY: chaos
+chaos: setup ## Kill workers, web server and store 500 times at random, and check that nothing was lost or done twice
+	$(BIN)/python tests/chaos/chaos.py --kills 500
+
 .PHONY: lock
 lock: ## Pin the dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet \

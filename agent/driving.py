@@ -130,7 +130,9 @@ class Driver:
         if not snapshot.values and not snapshot.next:
             return RunState(request=self.record.request)
         if not snapshot.interrupts:
-            return None if snapshot.next else _NOTHING
+            # Right after its input is stored, LangGraph names no next step: that is no end.
+            source = (snapshot.metadata or {}).get("source")
+            return None if snapshot.next or source == "input" else _NOTHING
         if retry:
             await self._approve_retries()
         items = await self.stores.reviews.of_run(self.record.id)

@@ -55,8 +55,8 @@ def build_graph(
 
     graph.add_edge(START, "clarify")
     graph.add_conditional_edges("clarify", clarify.next_step, ["ask", "plan"])
-    graph.add_conditional_edges("plan", _fan_out, ["section"])
-    graph.add_edge("section", "compose")
+    graph.add_conditional_edges("plan", _fan_out, ["section", "compose"])
+    graph.add_conditional_edges("section", _after_section, ["compose", "clarify"])
     graph.add_edge("compose", "review")
     graph.add_edge("review", "ask")
     graph.add_conditional_edges(
@@ -79,7 +79,9 @@ def _section_graph() -> CompiledStateGraph[SectionState, Deps, SectionState, Sec
     graph.add_edge("retrieve", "analyse")
     graph.add_edge("analyse", "verify")
     graph.add_conditional_edges("verify", verify.next_step, ["analyse", "ask", END])
-    graph.add_conditional_edges("ask", ask.next_section_step, ["retrieve", "skip"])
+    graph.add_conditional_edges(
+        "ask", ask.next_section_step, ["retrieve", "analyse", "verify", "skip", END]
+    )
     graph.add_edge("skip", END)
     return graph.compile()
 
@@ -95,14 +97,15 @@ def _add_step(graph: StateGraph[Any, Deps, Any, Any], name: str, step: Any) -> N
     )
 
 
-def _fan_out(state: RunState) -> list[Send]:
+def _fan_out(state: RunState) -> list[Send] | str:
     """One branch for each section without a result: all of them, or those to be done again."""
     finished = state.get("sections", {})
-    return [
-        Send("section", _section(state, name))
-        for name in state["section_ids"]
-        if name not in finished
-    ]
+    missing = [name for name in state["section_ids"] if name not in finished]
+    return [Send("section", _section(state, name)) for name in missing] or "compose"
+
+
+def _after_section(state: RunState) -> str:
+    return "clarify" if state.get("reworded") else "compose"
 
 
 def _section(state: RunState, name: str) -> SectionState:

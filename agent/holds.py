@@ -45,7 +45,7 @@ def other_version(record: RunRecord, version: str) -> Hold:
         question="Go on under this version, or end the run?",
         detail=(
             f"It was started under graph version {record.graph_version}; this is {version}.",
-            "Its finished steps are kept; those to come are this version's.",
+            "Finished steps that this version can read are kept; the rest is done again.",
         ),
     )
 

@@ -35,6 +35,8 @@ class RunState(TypedDict, total=False):
     request: JsonObject
     answers: list[str]
     """What a person answered to clarifications, in order."""
+    reworded: bool
+    """Whether the last section ended because the question was worded anew."""
     query: JsonObject
     """The understood question as a metric query."""
     understood: str
@@ -72,9 +74,13 @@ class SectionState(TypedDict, total=False):
     pending: JsonObject | None
     decision: JsonObject | None
     sections: Annotated[dict[str, SectionResult], merge]
+    answers: list[str]
+    reworded: bool
 
 
-class SectionOutput(TypedDict):
-    """What a section hands to the run."""
+class SectionOutput(TypedDict, total=False):
+    """What a section hands to the run: its result, or the question worded anew."""
 
     sections: Annotated[dict[str, SectionResult], merge]
+    answers: list[str]
+    reworded: bool

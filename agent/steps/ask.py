@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
-from langgraph.types import Command, interrupt
+from langgraph.types import interrupt
 
 from agent.state import RunState, SectionResult, SectionState
 
@@ -15,6 +15,8 @@ async def ask(state: RunState) -> RunState:
     update = RunState(decision={"item": state["pending"], **answer}, pending=None)
     if answer["kind"] in ("respond", "edit"):
         update["answers"] = [*state.get("answers", []), answer["text"]]
+        # Another question has other sections, under the same names.
+        update["sections"] = dict.fromkeys(state.get("sections", {}), None)
     return update
 
 
@@ -35,24 +37,32 @@ def next_step(state: RunState) -> str:
             return "__end__"
 
 
-async def ask_section(state: SectionState) -> SectionState | Command[Any]:
+async def ask_section(state: SectionState) -> SectionState:
     """
     Wait for a person's answer about one section; the other sections are not touched.
 
     A question worded anew takes the whole run, which has this one section, back to its start.
     """
     answer: dict[str, Any] = interrupt(state["pending"])
+    update = SectionState(decision={"item": state["pending"], **answer}, pending=None)
     if answer["kind"] == "edit":
-        return Command(
-            graph=Command.PARENT, goto="clarify", update=RunState(answers=[answer["text"]])
-        )
-    return SectionState(decision={"item": state["pending"], **answer}, pending=None)
+        update["answers"] = [answer["text"]]
+        update["reworded"] = True
+    return update
 
 
-def next_section_step(state: SectionState) -> Literal["retrieve", "skip"]:
-    """Approving tries the section again from its queries, rejecting leaves it out."""
+def next_section_step(state: SectionState) -> str:
+    """
+    Approving tries the section again from its queries, or goes on where it was only held; another
+    question ends it; rejecting leaves it out.
+    """
     decision = state.get("decision") or {}
-    return "retrieve" if decision["kind"] == "approve" else "skip"
+    if decision["kind"] == "edit":
+        return "__end__"
+    if decision["kind"] != "approve":
+        return "skip"
+    item = decision["item"]
+    return str(item["step"]) if item["kind"] == "held" else "retrieve"
 
 
 async def skip_section(state: SectionState) -> SectionState:

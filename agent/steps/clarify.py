@@ -17,7 +17,7 @@ async def clarify(state: RunState, runtime: Runtime[Deps]) -> RunState:
     deps = runtime.context
     request = Request.model_validate(state["request"])
     if not request.question:
-        return RunState(pending=None)
+        return RunState(pending=None, reworded=False)
     answers = state.get("answers", [])
     question = answers[-1] if answers else request.question
     recorder = deps.recorder()
@@ -37,11 +37,12 @@ async def clarify(state: RunState, runtime: Runtime[Deps]) -> RunState:
             detail=understood.suggestions,
             choices=("respond", "reject"),
         )
-        return RunState(pending=pending.model_dump(mode="json"))
+        return RunState(pending=pending.model_dump(mode="json"), reworded=False)
     tell(runtime, understood.restatement)
     return RunState(
         query=understood.query.model_dump(mode="json"),
         understood=understood.restatement,
+        reworded=False,
         pending=None,
     )
 

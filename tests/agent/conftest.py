@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agent.opening import open_retriever
+from agent.runner import Runner
+from agent.stores import open_stores
+from services.settings import load_settings
 from services.store import EmbeddedServer
 from services.warehouse import build_sample
 from tests.agent.homes import Home
@@ -42,6 +48,24 @@ def home(tmp_path: Path, sample: Path) -> Iterator[Home]:
     made = make_home(tmp_path / "a home", sample)
     yield made
     close_home(made)
+
+
+@pytest.fixture
+def make_runner(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., AbstractAsyncContextManager[Runner]]:
+    """Makes a runner of this process on the home, with settings of the test's own."""
+    for name, value in home.environment.items():
+        if name.startswith(("ASSAY_", "XDG_")):
+            monkeypatch.setenv(name, value)
+
+    @asynccontextmanager
+    async def made(**settings: Any) -> AsyncIterator[Runner]:
+        chosen = load_settings(**settings)
+        async with open_stores(chosen) as stores:
+            yield Runner(settings=chosen, stores=stores, open_retriever=open_retriever)
+
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -50,11 +50,6 @@ class Home:
         """The one JSON document that a command prints on stdout."""
         return json.loads(self.run(*arguments, "--json", **environment).stdout)
 
-    def python(self, code: str) -> None:
-        """Run a program of our own in the home's environment."""
-        command = [sys.executable, "-c", code]
-        subprocess.run(command, env=self.environment, check=True, timeout=60)
-
     def kill_when(self, line: str, *arguments: str) -> None:
         """Run `assay`, and kill -9 it once *line* shows on stderr."""
         done = self._signal_when(signal.SIGKILL, line, *arguments)

@@ -7,50 +7,34 @@ import dataclasses
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.intake import prepare
-from agent.opening import open_retriever
 from agent.runner import Runner
-from agent.stores import open_stores
 from agent.worker import Worker
 from services import failpoints
 from services.audit import verify_run
 from services.review import Approve
-from services.settings import Settings, load_settings
 from services.store import RunRecord
-from tests.agent.homes import Home
+from tests.agent.driven import QUESTION, nobody
 
-QUESTION = "NPL ratio by segment"
 RUNS = 8
 NOT_IN_A_RUN = re.compile(r"^(test\.|queue\.remove|effect\.compensated|objects\.)")
 
 
 @pytest.fixture
-def settings(home: Home, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    for name, value in home.environment.items():
-        if name.startswith(("ASSAY_", "XDG_")):
-            monkeypatch.setenv(name, value)
-    return load_settings(worker_deaths=1_000)
-
-
-@pytest.fixture
-async def runner(settings: Settings) -> AsyncIterator[Runner]:
-    async with open_stores(settings) as stores:
-        yield Runner(settings=settings, stores=stores, open_retriever=open_retriever)
+async def runner(make_runner: Any) -> AsyncIterator[Runner]:
+    async with make_runner(worker_deaths=1_000) as made:
+        yield made
     failpoints.set_traps("")
-
-
-class Silent:
-    def __call__(self, event: object) -> None:
-        """Nobody watches."""
 
 
 async def work_until_idle(runner: Runner) -> None:
     """One worker's life: until there is nothing to do, or it is stopped in its tracks."""
     stop = asyncio.Event()
-    worker = Worker(runner, stop, Silent(), Silent())
+    worker = Worker(runner, stop, nobody, nobody)
     serving = asyncio.create_task(worker.serve())
     idle = 0
     while not serving.done() and idle < 3:
@@ -132,7 +116,7 @@ async def test_two_drivers_of_one_run_have_one_winner(runner: Runner) -> None:
     )
     quick = dataclasses.replace(runner)
     results = await asyncio.gather(
-        runner.drive("twice", Silent()), quick.drive("twice", Silent()), return_exceptions=True
+        runner.drive("twice", nobody), quick.drive("twice", nobody), return_exceptions=True
     )
     effects = await runner.stores.audit.entries("twice")
 

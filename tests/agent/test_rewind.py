@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.comparison import compare
+from agent.driving import now
+from agent.history import history
+from agent.intake import prepare
+from agent.opening import open_retriever
 from agent.rewind import Place
-from services.errors import Invalid
-from tests.agent.homes import Home
+from agent.runner import Runner
+from services.audit import verify_run
+from services.errors import DecisionRefused, InputConflict, Invalid, NotFound, QueryTimedOut
+from services.retrieval import Retriever
+from services.review import Approve, Edit, Reject
+from services.settings import Settings
+from tests.agent.driven import QUESTION, approve, entries, nobody, report, steps, waiting
 
-QUESTION = "NPL ratio by segment"
+
+@pytest.fixture
+async def runner(make_runner: Any) -> AsyncIterator[Runner]:
+    async with make_runner() as made:
+        yield made
 
 
-def report(home: Home, run_id: str, question: str = QUESTION) -> dict[str, Any]:
-    return dict(home.json("report", question, "--no-input", "--format", "json", "--run-id", run_id))
-
-
-def steps(home: Home, run_id: str) -> list[str]:
-    """The steps that the run has finished, in order."""
-    return [
-        entry["fields"]["step"]
-        for entry in home.json("audit", "show", run_id)
-        if entry["event"] == "step.finished"
-    ]
+def on_disk(runner: Runner, run_id: str) -> dict[str, Any]:
+    path = Path(runner.settings.output).absolute() / run_id / "report.json"
+    return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
 @pytest.mark.parametrize(
@@ -47,177 +57,236 @@ def test_other_places_cannot_be_gone_back_to(text: str) -> None:
         Place.parse(text)
 
 
-@pytest.mark.parametrize(
-    ("place", "again"),
-    [
-        ("clarify", ["clarify", "plan", "retrieve", "analyse", "verify", "compose", "review"]),
-        ("plan", ["plan", "retrieve", "analyse", "verify", "compose", "review"]),
-        ("retrieve:answer", ["retrieve", "analyse", "verify", "compose", "review"]),
-        ("analyse:answer", ["analyse", "verify", "compose", "review"]),
-        ("compose", ["compose", "review"]),
-        ("review", ["review"]),
-    ],
-)
-def test_a_rollback_does_again_what_came_after(shared: Home, place: str, again: list[str]) -> None:
+async def test_a_rollback_does_again_what_came_after(runner: Runner) -> None:
     """And nothing that came before; the report is the same, and its old item is closed."""
-    name = f"back-{place.replace(':', '-')}"
-    first = report(shared, name)
-    before = len(steps(shared, name))
-    second = shared.json("run", "rollback", name, "--to", place, "--reason", "wrong table")
-    items = shared.json("run", "show", name)["items"]
-    log = [entry["event"] for entry in shared.json("audit", "show", name)]
+    again = {
+        "clarify": ["clarify", "plan", "retrieve", "analyse", "verify", "compose", "review"],
+        "plan": ["plan", "retrieve", "analyse", "verify", "compose", "review"],
+        "retrieve:answer": ["retrieve", "analyse", "verify", "compose", "review"],
+        "analyse:answer": ["analyse", "verify", "compose", "review"],
+        "compose": ["compose", "review"],
+        "review": ["review"],
+    }
+    first = await report(runner, "r1")
+    for place, expected in again.items():
+        before = len(await steps(runner, "r1"))
+        [old] = await waiting(runner, "r1")
+        await runner.rollback("r1", Place.parse(place), by="Ada", reason="wrong table")
+        assert [] == await waiting(runner, "r1")
+        second = await runner.drive("r1", nobody)
 
-    assert again == steps(shared, name)[before:]
-    assert first["report_digest"] == second["report_digest"]
-    assert ["superseded", "open"] == [item["status"] for item in items]
-    assert 1 == log.count("run.rolled_back")
+        assert expected == (await steps(runner, "r1"))[before:]
+        assert first.report_digest == second.report_digest
+        assert "superseded" == (await runner.stores.reviews.get(old.id)).status
+    assert len(again) == len(await entries(runner, "r1", "run.rolled_back"))
+    assert (await verify_run(runner.stores.audit, "r1")).ok
 
 
-def test_one_section_is_done_again_and_no_other(home: Home) -> None:
+async def test_one_section_is_done_again_and_no_other(runner: Runner, quarterly: str) -> None:
     """The others keep their results."""
-    done = home.run("report", "--no-input", "--format", "json", "--run-id", "r1")
-    assert 3 == done.returncode
-    before = len(steps(home, "r1"))
-    digest = home.json("run", "show", "r1")["report_digest"]
-    again = home.json("run", "rollback", "r1", "--to", "retrieve:market")
-    unknown = home.run("run", "rollback", "r1", "--to", "retrieve:weather")
+    before = len(await steps(runner, quarterly))
+    digest = (await runner.stores.runs.get(quarterly)).report_digest
+    with pytest.raises(NotFound) as unknown:
+        await runner.rollback(quarterly, Place("retrieve", "weather"), by="Ada")
+    await runner.rollback(quarterly, Place("retrieve", "market"), by="Ada")
+    again = await runner.drive(quarterly, nobody)
 
-    assert ["retrieve", "analyse", "verify", "compose", "review"] == steps(home, "r1")[before:]
-    assert digest == again["report_digest"]
-    assert 2 == unknown.returncode
-    assert "Its sections" in unknown.stderr
+    assert ["retrieve", "analyse", "verify", "compose", "review"] == (
+        await steps(runner, quarterly)
+    )[before:]
+    assert digest == again.report_digest
+    assert "market" in unknown.value.hint
 
 
-def test_a_published_report_is_not_rolled_back_but_withdrawn(shared: Home) -> None:
+@pytest.fixture
+async def quarterly(runner: Runner) -> str:
+    """A report of many sections, driven to where it waits."""
+    await runner.accept("many", prepare(runner.settings, "many", formats=["json"]))
+    await runner.drive("many", nobody)
+    return "many"
+
+
+async def test_a_published_report_is_not_rolled_back_but_withdrawn(runner: Runner) -> None:
     """Its files say so, with the reason; withdrawing again changes nothing."""
-    digest = report(shared, "w1")["report_digest"]
-    shared.run("review", "approve", "w1")
-    refused = shared.run("run", "rollback", "w1", "--to", "plan")
-    first = shared.json("run", "withdraw", "w1", "--reason", "restated")
-    content = shared.report("w1")
-    again = shared.json("run", "withdraw", "w1", "--reason", "something else")
-    log = [entry["event"] for entry in shared.json("audit", "show", "w1")]
+    digest = (await report(runner, "w1")).report_digest
+    await approve(runner, "w1")
+    with pytest.raises(InputConflict):
+        await runner.rollback("w1", Place("plan"), by="Ada")
+    first = await runner.withdraw("w1", by="Ada", reason="restated")
+    content = on_disk(runner, "w1")
+    again = await runner.withdraw("w1", by="Bob", reason="something else")
+    [effect] = await runner.stores.effects.of_run("w1")
 
-    assert 2 == refused.returncode
-    assert ("withdrawn", "withdrawn") == (first["status"], again["status"])
+    assert ("withdrawn", "withdrawn") == (first.status, again.status)
     assert ("WITHDRAWN", digest) == (content["status"], content["digest"])
     assert "restated" == content["attestation"]["note"]
-    assert content == shared.report("w1")
-    assert 1 == log.count("report.withdrawn")
-    assert "ok" in shared.run("audit", "verify", "w1").stdout
+    assert content == on_disk(runner, "w1")
+    assert "compensated" == effect.state
+    assert 1 == len(await entries(runner, "w1", "report.withdrawn"))
+    assert (await verify_run(runner.stores.audit, "w1")).ok
 
 
-def test_what_was_not_published_cannot_be_withdrawn(shared: Home) -> None:
-    """It is cancelled instead."""
-    report(shared, "w2")
-    refused = shared.run("run", "withdraw", "w2", "--reason", "x")
-    cancelled = shared.json("run", "cancel", "w2")
-    decided = shared.run("review", "approve", "w2")
+async def test_what_was_not_published_cannot_be_withdrawn(runner: Runner) -> None:
+    """It is cancelled instead, and nobody can approve it any more."""
+    await report(runner, "w2")
+    [item] = await waiting(runner, "w2")
+    with pytest.raises(InputConflict, match="published nothing"):
+        await runner.withdraw("w2", by="Ada", reason="x")
+    cancelled = await runner.cancel("w2", by="Ada")
+    with pytest.raises(DecisionRefused):
+        await approve(runner, item.id)
 
-    assert 2 == refused.returncode
-    assert "cancelled" == cancelled["status"]
-    assert 0 != decided.returncode
+    assert "cancelled" == cancelled.status
+    assert "DRAFT" == on_disk(runner, "w2")["status"]
 
 
-def test_a_fork_answers_what_if_and_leaves_the_run_as_it_is(shared: Home) -> None:
+async def test_a_fork_answers_what_if_and_leaves_the_run_as_it_is(runner: Runner) -> None:
     """The copy has another question; the difference is listed; the run still waits."""
-    report(shared, "f1")
-    forked = shared.json(
-        "run", "fork", "f1", "--at", "clarify", "--set", "question=NPL ratio by sector",
-        "--run-id", "f1b",
-    )  # fmt: skip
-    difference = shared.json("run", "diff", "f1", "f1b")
-    kinds = {one["what"] for one in difference["differences"]}
+    await report(runner, "f1")
+    other = {"question": "NPL ratio by sector"}
+    await runner.fork("f1", "f1b", Place("clarify"), by="Ada", changes=other)
+    forked = await runner.drive("f1b", nobody)
+    difference = await compare(runner.stores, runner.graph, "f1", "f1b")
 
-    assert "waiting" == forked["status"]
-    assert {"request", "figure", "finding"} <= kinds
-    assert "waiting" == shared.json("run", "show", "f1")["status"]
-    assert shared.report("f1")["digest"] != shared.report("f1b")["digest"]
+    assert ("waiting", "f1") == (forked.status, forked.forked_from)
+    assert {"request", "figure", "finding"} <= {one.what for one in difference.differences}
+    assert 1 == len(await waiting(runner, "f1"))
+    assert on_disk(runner, "f1")["digest"] != on_disk(runner, "f1b")["digest"]
 
 
 @pytest.mark.parametrize("place", ["plan", "retrieve:answer", "analyse:answer", "compose"])
-def test_a_fork_without_changes_ends_in_the_same_report(shared: Home, place: str) -> None:
-    """From whatever step it goes on."""
-    name = f"f2-{place.replace(':', '-')}"
-    first = report(shared, name)
-    copy = shared.json("run", "fork", name, "--at", place, "--run-id", f"{name}-copy")
-    difference = shared.json("run", "diff", name, f"{name}-copy")
+async def test_a_fork_without_changes_ends_in_the_same_report(runner: Runner, place: str) -> None:
+    """From whatever step it goes on; and it lives on when the run it came from is gone."""
+    first = await report(runner, "f2")
+    await runner.fork("f2", "f2b", Place.parse(place), by="Ada", changes={})
+    await runner.stores.references.release("f2")
+    copy = await runner.drive("f2b", nobody)
+    await approve(runner, "f2b")
+    difference = await compare(runner.stores, runner.graph, "f2b", "f2b")
 
-    assert first["report_digest"] == copy["report_digest"]
-    assert (True, []) == (difference["same_report"], difference["differences"])
+    assert first.report_digest == copy.report_digest
+    assert (True, ()) == (difference.same_report, difference.differences)
 
 
-def test_a_fork_changes_nothing_that_was_used_before(shared: Home) -> None:
+async def test_a_fork_changes_nothing_that_was_used_before(runner: Runner) -> None:
     """As-of is settled before the plan; nor can it set what no request has."""
-    report(shared, "f3")
-    late = shared.run("run", "fork", "f3", "--at", "compose", "--set", "as_of=2026-06-30")
-    unknown = shared.run("run", "fork", "f3", "--at", "clarify", "--set", "limit=3")
-    broken = shared.run("run", "fork", "f3", "--at", "clarify", "--set", "as_of=yesterday")
+    await report(runner, "f3")
+    for number, (place, changes, said) in enumerate(
+        [
+            ("compose", {"as_of": "2026-06-30"}, "have used as_of"),
+            ("clarify", {"limit": "3"}, "cannot set limit"),
+            ("clarify", {"as_of": "yesterday"}, "as_of is not valid"),
+        ]
+    ):
+        with pytest.raises(Invalid, match=said):
+            await runner.fork("f3", f"f3-{number}", Place(place), by="Ada", changes=changes)
 
-    assert [2, 2, 2] == [late.returncode, unknown.returncode, broken.returncode]
-    assert "Fork at clarify" in late.stderr
-    assert "as_of" in unknown.stderr
 
-
-def test_history_shows_checkpoints_tries_and_effects(shared: Home) -> None:
+async def test_history_shows_checkpoints_tries_and_effects(runner: Runner) -> None:
     """In order, with everything that a person did."""
-    report(shared, "h1")
-    shared.run("run", "rollback", "h1", "--to", "compose")
-    shared.run("review", "approve", "h1")
-    moments = shared.json("run", "history", "h1")
-    what = [moment["what"] for moment in moments]
+    await report(runner, "h1")
+    await runner.rollback("h1", Place("compose"), by="Ada")
+    await runner.drive("h1", nobody)
+    await approve(runner, "h1")
+    moments = await history(runner.stores, runner.graph, "h1")
+    what = [moment.what for moment in moments]
 
-    assert sorted(moment["at"] for moment in moments) == [moment["at"] for moment in moments]
-    assert {"checkpoint", "log", "effect"} == {moment["kind"] for moment in moments}
+    assert sorted(moment.at for moment in moments) == [moment.at for moment in moments]
+    assert {"checkpoint", "log", "effect"} == {moment.kind for moment in moments}
     assert {"run.rolled_back", "review.decided", "publish done"} <= set(what)
     assert 2 <= what.count("next: compose")
-    assert "next: compose" in shared.run("run", "history", "h1").stdout
 
 
-def test_a_question_that_failed_is_worded_anew(shared: Home) -> None:
-    """`edit` goes on with another question."""
-    asked = shared.run("report", "exposure", "--no-input", "--format", "json", "--run-id", "e1")
-    answered = shared.json("review", "respond", "e1", QUESTION)
+async def test_a_question_that_failed_is_worded_anew(runner: Runner) -> None:
+    """`edit` takes a run whose step used up its tries back to its start, with another question."""
+    blocked = Path(runner.settings.output).absolute() / "e1" / "report.json"
+    blocked.mkdir(parents=True)
+    failed = await report(runner, "e1")
+    [item] = await waiting(runner, "e1")
+    blocked.rmdir()
+    await runner.decide(item.id, Edit(text="NPL ratio by sector"), by="Ada")
+    answered = await runner.drive("e1", nobody)
 
-    assert 3 == asked.returncode
-    assert "publication" == answered["items"][0]["kind"]
-
-
-def test_a_budget_that_is_used_up_asks_a_person(shared: Home) -> None:
-    """Approving lets the run use as much again; it then goes on to its end."""
-    options = ("--no-input", "--format", "json", "--run-id", "b1")
-    stopped = shared.run("report", QUESTION, *options, ASSAY_RUN_ROWS="1")
-    item = shared.json("run", "show", "b1")["items"][0]
-    for _ in range(6):
-        answer = shared.json("review", "approve", "b1", ASSAY_RUN_ROWS="1")
-        if answer["items"][0]["kind"] == "publication":
-            break
-
-    assert 3 == stopped.returncode
-    assert ("held", "A204") == (item["kind"], item["code"])
-    assert "publication" == answer["items"][0]["kind"]
+    assert ("failed", "retries_exhausted") == (failed.status, item.kind)
+    assert any("tried" in line for line in item.detail)
+    assert "waiting" == answered.status
+    assert "sector" in json.dumps(on_disk(runner, "e1")["summary"])
 
 
-def test_a_run_of_another_version_asks_a_person(
-    shared: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Approving goes on under this version, with the finished steps kept."""
-    report(shared, "v1")
-    change = (
-        "import asyncio, datetime\n"
-        "from agent.stores import open_stores\n"
-        "from services.settings import load_settings\n"
-        "async def main():\n"
-        "    async with open_stores(load_settings()) as stores:\n"
-        "        await stores.runs.update('v1', at=datetime.datetime.now(datetime.UTC), graph_version='0')\n"
-        "asyncio.run(main())\n"
-    )
-    shared.python(change)
-    held = shared.run("run", "resume", "v1")
-    items = shared.json("run", "show", "v1")["items"]
-    answer = shared.json("review", "approve", next(i["id"] for i in items if i["kind"] == "held"))
+async def test_a_question_whose_section_failed_is_worded_anew(runner: Runner) -> None:
+    """From inside the section, `edit` takes the whole run back to its start."""
+    text = "NPL ratio by segment"
+    accepted = prepare(runner.settings, "e2", question=text, formats=["json"])
+    await runner.accept("e2", accepted)
+    broken = dataclasses.replace(runner, open_retriever=without_answers)
+    failed = await broken.drive("e2", nobody)
+    [item] = await waiting(runner, "e2")
+    await runner.decide(item.id, Edit(text="NPL ratio by sector"), by="Ada")
+    answered = await runner.drive("e2", nobody)
 
-    assert 3 == held.returncode
-    assert "A205" in [item["code"] for item in items]
-    assert "waiting" == answer["status"]
-    assert "publication" == answer["items"][0]["kind"]
+    assert ("failed", "answer") == (failed.status, item.section)
+    assert "edit" in item.choices
+    assert "waiting" == answered.status
+    assert "sector" in json.dumps(on_disk(runner, "e2")["summary"])
+
+
+def without_answers(settings: Settings, snapshot: str | None) -> Retriever:
+    """A retriever that understands questions and answers none."""
+    retriever = open_retriever(settings, snapshot)
+
+    class Silent(Retriever):
+        def retrieve(self, *_: Any, **__: Any) -> Any:
+            raise QueryTimedOut("The query took too long.")
+
+    return Silent(retriever.warehouse, retriever.guard, retriever.model)
+
+
+async def test_a_budget_that_is_used_up_asks_a_person(make_runner: Any) -> None:
+    """Approving lets the run use as much again; it then goes on where it was."""
+    async with make_runner(run_rows=2) as runner:
+        held = await report(runner, "b1")
+        [item] = await waiting(runner, "b1")
+        again = await approve(runner, "b1")
+        done = await steps(runner, "b1")
+
+    assert ("waiting", "held", "A204") == (held.status, item.kind, item.code)
+    assert "waiting" == again.status
+    assert 1 == done.count("retrieve")
+    assert "review" == done[-1]
+
+
+async def test_a_run_of_another_version_asks_a_person(runner: Runner) -> None:
+    """Approving goes on under this version, with the finished steps kept; rejecting ends the run."""
+    for name in ("v1", "v2"):
+        await report(runner, name)
+        await runner.stores.runs.update(name, at=now(), graph_version="0")
+    before = await steps(runner, "v1")
+    held = await runner.drive("v1", nobody)
+    items = {item.code: item for item in await waiting(runner, "v1")}
+    await runner.drive("v2", nobody)
+    await runner.decide(items["A205"].id, Approve(), by="Ada")
+    went_on = await runner.drive("v1", nobody)
+    other = next(i for i in await waiting(runner, "v2") if i.code == "A205")
+    await runner.decide(other.id, Reject(reason="old"), by="Ada")
+    ended = await runner.drive("v2", nobody)
+
+    assert "waiting" == held.status
+    assert "waiting" == went_on.status
+    assert before == await steps(runner, "v1")
+    assert "cancelled" == ended.status
+
+
+async def test_a_run_whose_data_are_gone_starts_over_when_a_person_says_so(runner: Runner) -> None:
+    """Figures of two snapshots are never mixed: it begins anew on the current one."""
+    first = await report(runner, "s1")
+    await runner.stores.runs.update("s1", at=now(), snapshot="0" * 64)
+    await runner.drive("s1", nobody)
+    item = next(i for i in await waiting(runner, "s1") if i.code == "A203")
+    before = len(await steps(runner, "s1"))
+    await runner.decide(item.id, Approve(), by="Ada")
+    again = await runner.drive("s1", nobody)
+
+    assert "clarify" == (await steps(runner, "s1"))[before]
+    assert first.report_digest == again.report_digest
+    assert "waiting" == again.status
+    assert QUESTION == again.request["question"]

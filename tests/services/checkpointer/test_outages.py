@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 from redis import Redis as BlockingRedis
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from services.checkpointer import make_checkpointer
 from services.errors import StoreUnavailable
@@ -46,7 +49,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Valkey | RedisServer]:
 
 async def test_an_outage_raises_and_passes(server: Valkey | RedisServer) -> None:
     """While the server is away every operation says so; when it is back, all goes on."""
-    async with connect(server.url, Path()) as redis:
+    async with Redis.from_url(server.url, retry=Retry(NoBackoff(), 0)) as redis:
         saver = make_checkpointer(redis)
         graph = words_graph(saver)
         before = await graph.ainvoke({"words": []}, THREAD, durability="sync")
