@@ -40,7 +40,7 @@ class Accepted(Frozen):
 
 
 class _Line(Frozen):
-    event: Literal["accepted", "deleted"]
+    event: Literal["accepting", "accepted", "deleted"]
     run: str
     at: UtcTime
 
@@ -59,25 +59,20 @@ class Journal:
     @asynccontextmanager
     async def accepting(self, redis: Redis, run_id: str, *, at: datetime) -> AsyncIterator[None]:
         """
-        Note a run before the body stores it, and take that back when it was not stored.
+        Note a run whose body stores it: that it is to be, and once it is stored, that it was.
 
         `RunLost` when it was accepted before and the store does not know it: it is not begun
-        again. `StoreUnavailable` when the note cannot be on disk: then nothing was accepted.
+        again. `StoreUnavailable` when the note cannot be on disk: then nothing was accepted. A
+        process that is killed on the way has accepted nothing, and may be asked again.
         """
         if await asyncio.to_thread(self._mentions, run_id):
             await self.check(redis, run_id)
             if run_id in await asyncio.to_thread(self.runs):
                 yield
                 return
+        await asyncio.to_thread(self._append, [_Line(event="accepting", run=run_id, at=at)])
+        yield
         await self.accepted(run_id, at=at)
-        try:
-            yield
-        except (Exception, asyncio.CancelledError):
-            # Whether a store that went away has the run is not known; then the note stays.
-            with suppress(StoreUnavailable):
-                if not await _knows(redis, run_id):
-                    await self.deleted(run_id, at=at)
-            raise
 
     async def check(self, redis: Redis, run_id: str) -> None:
         """Raise `RunLost` when a run was accepted here and the store does not know it."""
@@ -178,7 +173,8 @@ async def _knows(redis: Redis, run_id: str) -> bool:
 def _runs(lines: Iterable[_Line]) -> dict[str, Accepted]:
     found: dict[str, Accepted] = {}
     for line in lines:
-        found.pop(line.run, None)
+        if line.event != "accepting":
+            found.pop(line.run, None)
         if line.event == "accepted":
             found[line.run] = Accepted(run_id=line.run, at=line.at)
     return found

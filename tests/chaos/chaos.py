@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from agent.stores import Stores, open_stores  # noqa: E402
-from services.audit import verify_run  # noqa: E402
+from services.audit import verify_all, verify_run  # noqa: E402
 from services.errors import AssayError  # noqa: E402
 from services.review import Approve  # noqa: E402
 from services.settings import Settings, load_settings  # noqa: E402
@@ -173,7 +173,11 @@ async def storm(options: argparse.Namespace, settings: Settings, crew: Crew) -> 
             )
     sys.stderr.write(f"killed {killed.total()}: {dict(killed)}\n")
     asking.cancel()
-    return accepted
+    async with open_stores(settings) as stores:
+        # One whose answer was lost is accepted all the same.
+        stored = await stores.runs.list(limit=options.runs + len(QUESTIONS))
+        asked = {r.id: r.request["question"] for r in stored if r.id.startswith("run-")}
+    return asked | accepted
 
 
 async def calm(settings: Settings, crew: Crew, names: list[str]) -> None:
@@ -201,8 +205,24 @@ async def faults(settings: Settings, names: dict[str, str], expected: dict[str, 
             ]
         if (state := await stores.queue.state()) != (0, 0):
             found.append(f"the queue is left with {state}")
+        if not (await verify_all(stores.audit)).ok:
+            found.append("the audit log over all runs does not verify")
+        known = {record.id for record in await stores.runs.list(limit=100_000)}
+        found += [f"a key has no owner: {key}" for key in await _ownerless(stores, known)]
         leases = [key async for key in stores.redis.scan_iter("assay:lease:*")]
         found += [f"a lease is left: {key!r}" for key in leases]
+    return found
+
+
+async def _ownerless(stores: Stores, known: set[str]) -> list[str]:
+    """Keys of single runs that no record stands for."""
+    kinds = ("effects", "spent", "fence", "checkpoint", "refs", "audit", "run")
+    found = []
+    async for name in stores.redis.scan_iter("assay:*", count=1_000):
+        parts = name.decode().split(":")
+        run = parts[2].strip("{}") if len(parts) > 2 and parts[1] in kinds else ""
+        if run and not run.startswith("@") and run not in known:
+            found.append(name.decode())
     return found
 
 

@@ -15,6 +15,7 @@ import pytest
 from redis.asyncio import Redis
 
 from services.errors import RunLost, StoreUnavailable
+from services.failpoints import Crash
 from services.store import Journal
 
 ROOT = Path(__file__).parents[3]
@@ -82,18 +83,35 @@ asyncio.run(main(*sys.argv[1:]))
     )
 
 
-async def test_a_run_is_noted_before_it_is_stored(redis: Redis, tmp_path: Path) -> None:
-    """The note is there when the store gets the run, once, and goes when it did not get it."""
+async def test_a_run_counts_as_accepted_once_it_is_stored(redis: Redis, tmp_path: Path) -> None:
+    """Before that only the wish is noted, so that a full disk is known in time."""
     journal = Journal(tmp_path)
     async with journal.accepting(redis, "r1", at=NOON):
-        assert ["r1"] == list(journal.runs())
+        assert [] == list(journal.runs())
+        assert journal.path.exists()
         await redis.set("assay:run:r1", "{}")
+    size = journal.path.stat().st_size
     async with journal.accepting(redis, "r1", at=NOON):
         pass
-    assert 1 == len(journal.path.read_bytes().splitlines())
+    assert size == journal.path.stat().st_size
     with pytest.raises(StoreUnavailable):
         async with journal.accepting(redis, "r2", at=NOON):
             raise StoreUnavailable("full")
+    assert ["r1"] == list(journal.runs())
+
+
+async def test_a_run_whose_acceptance_was_cut_off_may_be_asked_for_again(
+    redis: Redis, tmp_path: Path
+) -> None:
+    """Nobody was told that it was accepted, so it is not lost."""
+    journal = Journal(tmp_path)
+    with pytest.raises(Crash):
+        async with journal.accepting(redis, "r1", at=NOON):
+            raise Crash
+    assert () == await journal.lost(redis)
+    async with journal.accepting(redis, "r1", at=NOON):
+        await redis.set("assay:run:r1", "{}")
+
     assert ["r1"] == list(journal.runs())
 
 
