@@ -149,6 +149,7 @@ class Driver:
         for item in await self.stores.reviews.of_run(self.record.id):
             if item.status == "open" and item.kind == "retries_exhausted":
                 await self.stores.decide(item.id, Approve(note="tried again"), by=by, at=now())
+                await self.stores.reviews.followed(item.id)
 
     async def _settle(self, snapshot: StateSnapshot) -> RunRecord:
         """Write down where the run stands: its open items, or its end."""

@@ -20,7 +20,7 @@ from agent.stores import Stores
 from agent.withdrawal import withdraw
 from services.audit import AuditEntry, content_digest, events
 from services.checkpointer import Fence, make_checkpointer
-from services.errors import BudgetSpent, InputConflict, Invalid, NotFound, SnapshotGone
+from services.errors import BudgetSpent, InputConflict, Invalid, NotFound, RunBusy, SnapshotGone
 from services.model import Models
 from services.retrieval import Retriever
 from services.review import Decision, ReviewItem
@@ -81,7 +81,7 @@ class Runner:
         journal = Journal(self.settings.home)
         async with journal.accepting(self.stores.redis, run_id, at=at):
             stored = await self.stores.runs.create(record)
-        if stored.created_at == at:
+        if stored.status == "queued":  # or whoever accepted it may have died before it said so
             await self._log(
                 run_id,
                 events.RUN_ACCEPTED,
@@ -113,8 +113,18 @@ class Runner:
 
         With *retry*, steps that had used up their tries are tried again. Once *stop* is set, or
         somebody asks for it, the steps under way are finished and the run stays resumable. Raises
-        `RunBusy` when another process drives it.
+        `RunBusy` when another process drives it, and `RunLost` when the store no longer knows it.
         """
+        try:
+            return await self._take(run_id, watch, retry=retry, stop=stop or asyncio.Event())
+        except (RunBusy, NotFound):
+            # A store that was set back to older data knows neither the run nor who drove it.
+            await Journal(self.settings.home).check(self.stores.redis, run_id)
+            raise
+
+    async def _take(
+        self, run_id: str, watch: Callable[[Event], None], *, retry: bool, stop: asyncio.Event
+    ) -> RunRecord:
         record = await self.stores.runs.get(run_id)
         if record.status in FINISHED:
             return record
@@ -134,7 +144,7 @@ class Runner:
         watch: Callable[[Event], None],
         *,
         retry: bool,
-        stop: asyncio.Event | None,
+        stop: asyncio.Event,
     ) -> RunRecord:
         retriever = await asyncio.to_thread(self.open_retriever, self.settings, record.snapshot)
         await self._log(record.id, events.RUN_TAKEN, fence=lease.fence)
@@ -148,7 +158,7 @@ class Runner:
                 deps=self._deps(record, retriever, lease),
                 lease=lease,
                 watch=watch,
-                stop=stop or asyncio.Event(),
+                stop=stop,
             )
             return await driver.advance(retry=retry)
         except Stopped:
@@ -174,8 +184,19 @@ class Runner:
             spent = await self.stores.spending.of_run(item.run_id)
             if self.budget.exceeded_by(spent):
                 await self.stores.spending.add(item.run_id, extensions=1)
-        await self.enqueue(await self.stores.runs.get(item.run_id))
+        await self._follow(item)
         return item
+
+    async def follow_decisions(self) -> None:
+        """See to decisions whose process died before it had queued the run."""
+        for item in await self.stores.reviews.answered():
+            await self.stores.log_decision(item)
+            await self._follow(item)
+
+    async def _follow(self, item: ReviewItem) -> None:
+        with suppress(NotFound):  # the run was deleted meanwhile
+            await self.enqueue(await self.stores.runs.get(item.run_id))
+        await self.stores.reviews.followed(item.id)
 
     async def cancel(self, run_id: str, *, by: str, reason: str = "") -> RunRecord:
         """
@@ -186,6 +207,7 @@ class Runner:
         """
         record = await self.stores.runs.get(run_id)
         if record.status == "cancelled":
+            await self._clear(run_id)
             return record
         if record.status in FINISHED:
             raise InputConflict(
@@ -199,10 +221,14 @@ class Runner:
 
     async def _cancelled(self, run_id: str) -> RunRecord:
         record = await self.stores.runs.update(run_id, at=now(), status="cancelled", failure=None)
+        await self._clear(run_id)
+        return record
+
+    async def _clear(self, run_id: str) -> None:
+        """Leave nothing of a cancelled run to a person or a worker; twice is as once."""
         await self.stores.reviews.supersede(run_id)
         await self.stores.queue.remove(run_id)
         await self._log(run_id, events.RUN_CANCELLED, key=events.RUN_CANCELLED)
-        return record
 
     async def rollback(self, run_id: str, place: Place, *, by: str, reason: str = "") -> Rewound:
         """

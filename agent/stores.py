@@ -54,21 +54,28 @@ class Stores:
     async def decide(
         self, ref: str, decision: Decision, *, by: str, at: datetime, digest: str | None = None
     ) -> ReviewItem:
-        """Record a person's decision on an item, named by its id or by its run's."""
+        """
+        Record a person's decision on an item, named by its id or by its run's.
+
+        Whoever sees to it that the run goes on tells `reviews.followed`; else a worker does.
+        """
         item = await self.reviews.find(ref)
         decided = await self.reviews.decide(
             item.id, decision, by=by, at=at, report_digest=digest or item.report_digest
         )
-        fields = {"item": item.id, "kind": item.kind, "decision": decision.kind, "by": by}
-        fields |= {"reason": decision.reason} if isinstance(decision, Reject) else {}
-        await self.audit.append(
-            item.run_id,
-            events.REVIEW_DECIDED,
-            fields,
-            at=at,
-            key=f"{events.REVIEW_DECIDED} {item.id}",
-        )
+        await self.log_decision(decided)
         return decided
+
+    async def log_decision(self, item: ReviewItem) -> None:
+        """Have the audit log say what was decided, once."""
+        decision, at = item.decision, item.decided_at
+        assert decision is not None
+        assert at is not None
+        fields = {"item": item.id, "kind": item.kind, "decision": decision.kind}
+        fields |= {"by": item.decided_by or ""}
+        fields |= {"reason": decision.reason} if isinstance(decision, Reject) else {}
+        key = f"{events.REVIEW_DECIDED} {item.id}"
+        await self.audit.append(item.run_id, events.REVIEW_DECIDED, fields, at=at, key=key)
 
 
 @asynccontextmanager

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from agent.driving import Event, now
 from agent.holds import deadly
@@ -21,9 +21,14 @@ from services.store import LEASE_TTL, RunRecord, Taken
 _POLL: Final = timedelta(seconds=0.25)
 _SWEEP: Final = timedelta(seconds=15)
 _BUSY: Final = timedelta(seconds=2)
-_GOES_ON: Final = ("queued", "running")
 _AWAY: Final = timedelta(seconds=10)
 """How long a run is put off whose warehouse another process holds."""
+_ANSWER: Final = timedelta(seconds=3)
+"""A store that takes longer to answer is told to be away."""
+_GRACE: Final = timedelta(seconds=2)
+"""Within this the drivers of an outage's runs have renewed their leases, once the store is back."""
+
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -38,63 +43,73 @@ class Worker:
     watch: Callable[[Event], None]
     told: Callable[[str], None]
     """Takes a line for whoever looks after the worker."""
-    _swept: float = field(default=float("-inf"))
+    grace: timedelta = _GRACE
+    _drives: bool = False
+    _said: str = ""
+    _looked: float = float("-inf")
+    _watching: float = float("-inf")
+    _swept: float = float("-inf")
 
     async def serve(self) -> None:
         """Work until told to stop. An outage of the store is waited out."""
-        while not self.stop.is_set():
-            try:
-                worked = await self._once()
-            except StoreUnavailable as error:
-                self.told(f"waiting: {error.message}")
-                worked = False
-            if not worked:
-                await self._pause()
+        keeper = asyncio.create_task(self._keep())
+        try:
+            while not self.stop.is_set():
+                if keeper.done():
+                    keeper.result()
+                if not await self._once():
+                    await self._pause()
+        finally:
+            keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeper
 
     async def _once(self) -> bool:
         """Drive one run; False when there is none."""
-        await self._return_lost()
-        if time.monotonic() - self._swept > _SWEEP.total_seconds():
-            await self._sweep()
-            self._swept = time.monotonic()
-        taken = await self.runner.stores.queue.take()
-        if taken is None:
+        try:
+            taken = await self._unless_stopped(self.runner.stores.queue.take())
+            if taken is not None:
+                self._drives = True
+                await self._work(taken)
+        except StoreUnavailable as error:
+            self._say(f"waiting: {error.message}")
             return False
-        await self._work(taken)
-        return True
+        finally:
+            self._drives = False
+        return taken is not None
 
     @failpoint("worker.work")
     async def _work(self, taken: Taken) -> None:
         queue, run_id = self.runner.stores.queue, taken.run_id
-        if await self._held(taken):
-            return
         try:
+            if await self._held(taken):
+                return
             record = await self.runner.drive(run_id, self.watch, stop=self.stop)
-        except RunBusy:
-            await queue.give_back(run_id, delay=_BUSY)
+        except RunBusy as error:
+            self.told(f"{run_id}: put off: {error.message}")
+            await queue.give_back(taken, delay=_BUSY)
         except WarehouseBusy as error:
             self.told(f"{run_id}: waits: {error.message}")
-            await queue.give_back(run_id, delay=_AWAY)
+            await queue.give_back(taken, delay=_AWAY)
         except StoreUnavailable:
-            await self._once_there_is_a_store(lambda: queue.give_back(run_id, delay=_BUSY))
+            await self._once_there_is_a_store(lambda: queue.give_back(taken, delay=_BUSY))
         except AssayError as error:
             self.told(f"{run_id}: {error.code} {error.message}")
-            await queue.finish(run_id)
+            await queue.finish(taken)
         except Exception as error:  # noqa: BLE001 (one run's defect never stops the others)
             self.told(f"{run_id}: ended unexpectedly ({type(error).__name__})")
-            await queue.give_back(run_id, delay=_BUSY, died=True)
+            await queue.give_back(taken, delay=_BUSY, died=True)
         else:
-            await self._settle(record)
+            await self._settle(taken, record)
 
-    async def _settle(self, record: RunRecord) -> None:
+    async def _settle(self, taken: Taken, record: RunRecord) -> None:
         queue = self.runner.stores.queue
         if record.status == "queued":
             self.told(f"{record.id}: handed over")
-            await queue.give_back(record.id)
+            # Who asked for the run, if it was not our own stop, comes before the next worker.
+            await queue.give_back(taken, delay=timedelta() if self.stop.is_set() else _BUSY)
             return
-        await queue.finish(record.id)
-        if record.status in FINISHED:
-            await self.runner.stores.runs.put_aside(record.id)
+        await queue.finish(taken)
         self.told(f"{record.id}: {record.status}")
 
     async def _held(self, taken: Taken) -> bool:
@@ -112,33 +127,79 @@ class Worker:
         elif record.status not in FINISHED:
             await stores.runs.update(record.id, at=now(), status="waiting")
             self.told(f"{record.id}: waits for a person: {hold.title}")
-        await stores.queue.finish(record.id, forgive=False)
+        await stores.queue.finish(taken, forgive=False)
         return True
+
+    async def _keep(self) -> None:
+        """See, beside the work, to what dead processes left behind."""
+        while True:
+            try:
+                async with asyncio.timeout(_ANSWER.total_seconds()):
+                    await self._return_lost()
+                if time.monotonic() - self._swept > _SWEEP.total_seconds():
+                    await self._sweep()
+                    self._swept = time.monotonic()
+                self._said = ""
+            except (StoreUnavailable, TimeoutError):
+                if not self._drives:  # else its driver says so
+                    self._say("waiting: The store does not answer.")
+            except Exception as error:  # noqa: BLE001 (one run's defect never stops the others)
+                self._say(f"cannot see to lost runs ({type(error).__name__})")
+            await asyncio.sleep(_POLL.total_seconds())
 
     async def _return_lost(self) -> None:
         """Give back the runs of workers that died: taken, and driven by nobody for a lease's time."""
         stores = self.runner.stores
         taken = await stores.queue.taken(longer_than=LEASE_TTL)
-        driven = await stores.runs.driven(taken)
-        for run_id in (run_id for run_id in taken if run_id not in driven):
+        driven = await stores.runs.driven([one.run_id for one in taken])
+        if not self._is_watchful():
+            return
+        for lost in (one for one in taken if one.run_id not in driven):
             try:
-                died = (await stores.runs.get(run_id)).status == "running"
+                died = (await stores.runs.get(lost.run_id)).status == "running"
             except NotFound:
-                self.told(f"{run_id}: queued, but unknown to the store; not started again")
-                await stores.queue.finish(run_id)
+                self.told(f"{lost.run_id}: queued, but unknown to the store; not started again")
+                await stores.queue.finish(lost)
                 continue
-            if await stores.queue.give_back(run_id, died=died) and died:
-                self.told(f"{run_id}: its worker is gone; taken over")
-                await stores.audit.append(run_id, events.RUN_TAKEN_OVER, {}, at=now())
+            if await stores.queue.give_back(lost, died=died) and died:
+                self.told(f"{lost.run_id}: its worker is gone; taken over")
+                await stores.audit.append(lost.run_id, events.RUN_TAKEN_OVER, {}, at=now())
+
+    def _is_watchful(self) -> bool:
+        """
+        Whether we have looked often enough, for long enough, to tell a dead driver from one whose
+        store was away: after an outage all leases have expired, and no driver has died.
+        """
+        at = time.monotonic()
+        if at - self._looked > self.grace.total_seconds() / 2:
+            self._watching = at
+        self._looked = at
+        return at - self._watching >= self.grace.total_seconds()
 
     async def _sweep(self) -> None:
-        """Queue what was accepted and never queued, or was lost from the queue."""
+        """Queue what was accepted or decided and never queued, or was lost from the queue."""
         stores = self.runner.stores
-        for record in await stores.runs.left():
-            if record.status in FINISHED:
-                await stores.runs.put_aside(record.id)
-            elif record.status in _GOES_ON and not await stores.queue.holds(record.id):
-                await self.runner.enqueue(record)
+        left = await stores.runs.left()
+        for run_id in left - await stores.queue.holds(left):
+            with suppress(NotFound):
+                await self.runner.enqueue(await stores.runs.get(run_id))
+        await self.runner.follow_decisions()
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, _T]) -> _T | None:
+        """What *work* gives, or None once we are told to stop: the store may be away for long."""
+        tasks = asyncio.create_task(work), asyncio.create_task(self.stop.wait())
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            return await tasks[0] if tasks[0].done() else None
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    def _say(self, line: str) -> None:
+        """Tell a line, unless it was the last one told."""
+        if line != self._said:
+            self.told(line)
+        self._said = line
 
     async def _once_there_is_a_store(self, act: Callable[[], Awaitable[object]]) -> None:
         while not self.stop.is_set():

@@ -18,6 +18,7 @@ _ITEM: Final = "assay:review:item:"
 _BY_TIME: Final = "assay:review:time"
 _OPEN: Final = "assay:review:open"
 _BY_RUN: Final = "assay:review:run:"
+_ANSWERED: Final = "assay:review:answered"
 _ALL: Final = 1_000_000_000
 
 _CREATE: Final = """
@@ -37,6 +38,7 @@ if current == ARGV[2] then return 1 end
 if current ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
 redis.call('ZREM', KEYS[2], ARGV[3])
+if ARGV[4] == '1' then redis.call('SADD', KEYS[3], ARGV[3]) end
 return 1
 """
 
@@ -45,6 +47,7 @@ for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   redis.call('UNLINK', ARGV[1] .. id)
   redis.call('ZREM', KEYS[2], id)
   redis.call('ZREM', KEYS[3], id)
+  redis.call('SREM', KEYS[4], id)
 end
 return redis.call('UNLINK', KEYS[1])
 """
@@ -124,7 +127,8 @@ class ReviewQueue:
         """
         Record a decision, once; the decided item.
 
-        *report_digest* is what the person saw: an approval of anything else is refused.
+        *report_digest* is what the person saw: an approval of anything else is refused. Until
+        `followed` is told, `answered` names the item: a decision whose process died here is not lost.
         """
 
         def decided(item: ReviewItem) -> ReviewItem:
@@ -139,7 +143,19 @@ class ReviewQueue:
                 }
             )
 
-        return await self._change(item_id, decided)
+        return await self._change(item_id, decided, answered=True)
+
+    async def answered(self) -> tuple[ReviewItem, ...]:
+        """Decided items that nobody has seen to since."""
+        with redis_errors():
+            ids = await self._redis.smembers(_ANSWERED)
+        return await self._load(ids)
+
+    @failpoint("reviews.followed")
+    async def followed(self, item_id: str) -> None:
+        """Whatever a decision asks for is on its way."""
+        with redis_errors():
+            await self._redis.srem(_ANSWERED, item_id)
 
     @failpoint("reviews.supersede")
     async def supersede(self, run_id: str, *, still_waiting: Collection[str] = ()) -> None:
@@ -153,7 +169,7 @@ class ReviewQueue:
         """Remove all items of a run, in one step."""
         script = self._redis.register_script(_REMOVE)
         with redis_errors():
-            await script(keys=[_BY_RUN + run_id, _BY_TIME, _OPEN], args=[_ITEM])
+            await script(keys=[_BY_RUN + run_id, _BY_TIME, _OPEN, _ANSWERED], args=[_ITEM])
 
     async def forget(self, person: str, *, name: str) -> tuple[ReviewItem, ...]:
         """Put *name* in place of a person's in all that they decided; the changed items."""
@@ -165,14 +181,17 @@ class ReviewQueue:
             ]
         )
 
-    async def _change(self, item_id: str, change: Callable[[ReviewItem], ReviewItem]) -> ReviewItem:
+    async def _change(
+        self, item_id: str, change: Callable[[ReviewItem], ReviewItem], *, answered: bool = False
+    ) -> ReviewItem:
         script = self._redis.register_script(_REPLACE)
+        keys = [_ITEM + item_id, _OPEN, _ANSWERED]
         while True:
             old = await self._content(item_id)
             changed = change(ReviewItem.model_validate_json(old))
             new = changed.model_dump_json().encode()
             with redis_errors():
-                if await script(keys=[_ITEM + item_id, _OPEN], args=[old, new, item_id]):
+                if await script(keys=keys, args=[old, new, item_id, int(answered)]):
                     return changed
 
     async def _content(self, item_id: str) -> bytes | str:

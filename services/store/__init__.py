@@ -17,9 +17,9 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:run:ID`                 | string | `RunRecord`                                        |
 | `assay:runs:time`              | zset   | run ids by time of creation, in microseconds       |
 | `assay:runs:name`              | zset   | run ids in lexical order, for prefixes             |
-| `assay:runs:left`              | set    | unfinished runs that are left to workers           |
+| `assay:runs:left`              | set    | runs that are left to workers, and could go on     |
 | `assay:lease:{RUN}`            | string | who drives a run; expires                          |
-| `assay:fence:{RUN}`            | string | how many have driven it                            |
+| `assay:fence:{RUN}`            | string | number of its latest driver, which only grows      |
 | `assay:wish:{RUN}`             | string | what its driver is asked: to cancel, or to let go  |
 | `assay:effects:{RUN}`          | hash   | effect key: `Effect`, what it did outside          |
 | `assay:spent:{RUN}`            | hash   | time, tokens and rows that it has used             |
@@ -36,6 +36,7 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:review:time`            | zset   | item ids by time of creation, in microseconds      |
 | `assay:review:open`            | zset   | the same, of the open ones only                    |
 | `assay:review:run:RUN`         | set    | the items of a run                                 |
+| `assay:review:answered`        | set    | decided items whose runs nobody has queued yet     |
 | `assay:audit:...`              |        | the audit log; its keys are in `services.audit`    |
 
 A content's name is its key without `assay:`, or `object:DIGEST` when it is a file.

@@ -147,6 +147,10 @@ class EffectLedger:
                         f"Another process drives run {run_id} now; this one did nothing."
                     ) from error
                 raise
+        if not stored:
+            raise RunBusy(
+                f"The store no longer knows what run {run_id} was about to do: its data are older."
+            )
         return Effect.model_validate_json(stored)
 
 

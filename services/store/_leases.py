@@ -28,12 +28,16 @@ _LEASE: Final = "assay:lease:{%s}"
 _FENCE: Final = "assay:fence:{%s}"
 _WISH: Final = "assay:wish:{%s}"
 
-# A retry after a lost answer finds its own value in place, and its number still the last.
+# A retry after a lost answer finds its own value in place, and its number still the last. Numbers
+# come from the clock: a server set back to older data gives none again that it gave and forgot.
 _ACQUIRE: Final = """
 local current = redis.call('GET', KEYS[1])
 if current == ARGV[1] then return {tonumber(redis.call('GET', KEYS[2])), current} end
 if current then return {0, current} end
-local fence = redis.call('INCR', KEYS[2])
+local moment = redis.call('TIME')
+local last = tonumber(redis.call('GET', KEYS[2]) or 0)
+local fence = math.max(last + 1, moment[1] * 1000000 + moment[2])
+redis.call('SET', KEYS[2], string.format('%.0f', fence))
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return {fence, ARGV[1]}
 """
@@ -57,8 +61,8 @@ Wish: TypeAlias = Literal["cancel", "pause"]
 """What a person asks of whoever drives a run: to end it, or to let go of it."""
 
 
-_WISH_SECONDS: Final = 24 * 3_600
-"""A wish that no driver ever heard is forgotten after a day."""
+_WISH_SECONDS: Final[dict[Wish, int]] = {"cancel": 24 * 3_600, "pause": 60}
+"""When a wish is forgotten whose owner died; nobody waits a minute for a driver to let go."""
 
 
 def lease_key(run_id: str) -> str:
@@ -74,7 +78,7 @@ def fence_key(run_id: str) -> str:
 async def wish(redis: Redis, run_id: str, what: Wish) -> None:
     """Ask the driver of a run, now or next, for *what*; it hears of it within a second."""
     with redis_errors():
-        await redis.set(_WISH % run_id, what, ex=_WISH_SECONDS)
+        await redis.set(_WISH % run_id, what, ex=_WISH_SECONDS[what])
 
 
 async def grant(redis: Redis, run_id: str) -> None:
@@ -149,7 +153,8 @@ class Lease:
         script = self._redis.register_script(_RELEASE)
         # When the store is away the lease expires by itself.
         with suppress(StoreUnavailable), redis_errors():
-            await script(keys=self._keys[:1], args=[self._value])
+            async with asyncio.timeout(max(self._ttl.total_seconds(), 1.0)):
+                await script(keys=self._keys[:1], args=[self._value])
 
     async def _renew(self) -> str | None:
         """What is wished of the driver, or nothing; None when the lease is another's."""

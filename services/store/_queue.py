@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -11,7 +12,6 @@ from services.errors import QueueFull
 from services.failpoints import failpoint
 
 from ._connection import redis_errors
-from ._values import as_bytes
 
 Priority: TypeAlias = Literal["high", "normal", "low"]
 _RANKS: Final[dict[Priority, int]] = {"high": 0, "normal": 1, "low": 2}
@@ -23,15 +23,20 @@ _KEYS: Final = [
 """
 All keys of the queue but the lanes themselves; scripts know them by place:
 1 lanes in the order they are next served, 2 when each was last served, 3 each waiting or taken run's
-lane, 4 runs that are put off until a time, 5 taken runs by time, 6 how often a run's worker died,
-7 taken runs that are to be queued once more.
+lane, 4 runs that are put off until a time, 5 taken runs by time in microseconds, 6 how often a run's
+worker died, 7 taken runs that are to be queued once more.
 """
 
 # What the scripts share. A lane is `RANK:TENANT`; among lanes of a rank the one served longest ago
 # comes first, so that a tenant with a thousand runs and one with one run take turns.
 _COMMON: Final = """
 local moment = redis.call('TIME')
-local now = moment[1] * 1000 + math.floor(moment[2] / 1000)
+local micros = moment[1] * 1000000 + moment[2]
+local now = math.floor(micros / 1000)
+-- Who was thought dead, and took a run before another did, may let go of nothing.
+local function is_taken(run, ticket)
+  return tonumber(redis.call('ZSCORE', KEYS[5], run) or -1) == tonumber(ticket)
+end
 local function list(lane) return ARGV[1] .. 'runs:' .. lane end
 local function rank(lane)
   local served = tonumber(redis.call('HGET', KEYS[2], lane) or 0)
@@ -78,16 +83,18 @@ if not lane then return false end
 local run = redis.call('LPOP', list(lane))
 redis.call('HSET', KEYS[2], lane, now)
 if redis.call('EXISTS', list(lane)) == 1 then rank(lane) else redis.call('ZREM', KEYS[1], lane) end
-redis.call('ZADD', KEYS[5], now, run)
-return {run, tonumber(redis.call('HGET', KEYS[6], run) or 0)}
+local ticket = string.format('%.0f', micros)
+redis.call('ZADD', KEYS[5], ticket, run)
+return {run, ticket, redis.call('HGET', KEYS[6], run) or '0'}
 """
 )
 
 _GIVE_BACK: Final = (
     _COMMON
     + """
-local run, delay, died = ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1'
-if redis.call('ZREM', KEYS[5], run) == 0 then return 0 end
+local run, delay, died = ARGV[2], tonumber(ARGV[4]), ARGV[5] == '1'
+if not is_taken(run, ARGV[3]) then return 0 end
+redis.call('ZREM', KEYS[5], run)
 redis.call('SREM', KEYS[7], run)
 if died then redis.call('HINCRBY', KEYS[6], run, 1) end
 if delay > 0 then redis.call('ZADD', KEYS[4], now + delay, run) else push(run, 'LPUSH') end
@@ -99,8 +106,9 @@ _FINISH: Final = (
     _COMMON
     + """
 local run = ARGV[2]
-if redis.call('ZREM', KEYS[5], run) == 0 then return 0 end
-if ARGV[3] == '1' then redis.call('HDEL', KEYS[6], run) end
+if not is_taken(run, ARGV[3]) then return 0 end
+redis.call('ZREM', KEYS[5], run)
+if ARGV[4] == '1' then redis.call('HDEL', KEYS[6], run) end
 if redis.call('SREM', KEYS[7], run) == 1 then push(run, 'RPUSH')
 else redis.call('HDEL', KEYS[3], run) end
 return 1
@@ -123,13 +131,28 @@ return 1
 """
 )
 
-_COUNT: Final = _COMMON + "return {waiting(), redis.call('ZCARD', KEYS[5]), now}"
+_TAKEN: Final = (
+    _COMMON
+    + """
+local found = {}
+local last = string.format('%.0f', micros - tonumber(ARGV[2]) * 1000)
+for _, run in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', last)) do
+  local ticket = string.format('%.0f', tonumber(redis.call('ZSCORE', KEYS[5], run)))
+  found[#found + 1] = {run, ticket, redis.call('HGET', KEYS[6], run) or '0'}
+end
+return found
+"""
+)
+
+_COUNT: Final = _COMMON + "return {waiting(), redis.call('ZCARD', KEYS[5])}"
 
 
 class Taken(NamedTuple):
-    """A run that a worker has taken, and how many workers died of it before."""
+    """A run that a worker has taken, which time it was taken, and how many workers died of it before."""
 
     run_id: str
+    ticket: int
+    """Told by it, a worker that was thought dead lets go of nothing that another took since."""
     deaths: int
 
 
@@ -176,16 +199,17 @@ class RunQueue:
     async def take(self) -> Taken | None:
         """The next run, which now belongs to the caller; None when none waits."""
         taken = await self._run(_TAKE)
-        return None if taken is None else Taken(taken[0].decode(), int(taken[1]))
+        return None if taken is None else _taken(taken)
 
     @failpoint("queue.finish")
-    async def finish(self, run_id: str, *, forgive: bool = True) -> None:
+    async def finish(self, taken: Taken, *, forgive: bool = True) -> None:
         """
         Let go of a taken run: it is done, or waits for a person. One put meanwhile is queued again.
 
-        Its workers' deaths are forgotten, unless not to be forgiven.
+        Its workers' deaths are forgotten, unless not to be forgiven. One that another took since is
+        left alone.
         """
-        await self._run(_FINISH, run_id, int(forgive))
+        await self._run(_FINISH, taken.run_id, taken.ticket, int(forgive))
 
     @failpoint("queue.remove")
     async def remove(self, run_id: str) -> None:
@@ -194,36 +218,42 @@ class RunQueue:
 
     @failpoint("queue.give_back")
     async def give_back(
-        self, run_id: str, *, delay: timedelta = timedelta(), died: bool = False
+        self, taken: Taken, *, delay: timedelta = timedelta(), died: bool = False
     ) -> bool:
         """
         Let another have a taken run, now as the next of its lane, or after *delay*.
 
-        *died* counts a worker that it ended. False when it was not taken.
+        *died* counts a worker that it ended. False when it was not taken, or by another since.
         """
-        return bool(await self._run(_GIVE_BACK, run_id, _milliseconds(delay), int(died)))
+        return bool(
+            await self._run(_GIVE_BACK, taken.run_id, taken.ticket, _milliseconds(delay), int(died))
+        )
 
-    async def taken(self, *, longer_than: timedelta = timedelta()) -> tuple[str, ...]:
+    async def taken(self, *, longer_than: timedelta = timedelta()) -> tuple[Taken, ...]:
         """Runs that were taken at least that long ago, the oldest first."""
-        now = (await self._run(_COUNT))[2]
-        with redis_errors():
-            found = await self._redis.zrangebyscore(
-                _PREFIX + "taken", "-inf", int(now) - _milliseconds(longer_than)
-            )
-        return tuple(as_bytes(run).decode() for run in found)
+        return tuple(_taken(one) for one in await self._run(_TAKEN, _milliseconds(longer_than)))
 
-    async def holds(self, run_id: str) -> bool:
-        """Whether the run waits here or is with a worker."""
+    async def holds(self, run_ids: Collection[str]) -> frozenset[str]:
+        """Those of *run_ids* that wait here or are with a worker."""
+        names = list(run_ids)
+        if not names:
+            return frozenset()
         with redis_errors():
-            return bool(await self._redis.hexists(_PREFIX + "lane", run_id))
+            lanes = await self._redis.hmget(_PREFIX + "lane", names)
+        return frozenset(name for name, lane in zip(names, lanes, strict=True) if lane is not None)
 
     async def state(self) -> QueueState:
-        waiting, taken, _ = await self._run(_COUNT)
+        waiting, taken = await self._run(_COUNT)
         return QueueState(int(waiting), int(taken))
 
     async def _run(self, script: str, *arguments: str | int) -> Any:
         with redis_errors():
             return await self._redis.register_script(script)(keys=_KEYS, args=[_PREFIX, *arguments])
+
+
+def _taken(reply: Any) -> Taken:
+    run_id, ticket, deaths = reply
+    return Taken(run_id.decode(), int(ticket), int(deaths))
 
 
 def _milliseconds(duration: timedelta) -> int:

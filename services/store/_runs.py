@@ -17,7 +17,7 @@ from services.failpoints import failpoint
 from ._connection import redis_errors
 from ._leases import Lease, Wish, grant, hold, lease_key, wish
 from ._queue import Priority
-from ._values import UtcTime, as_bytes, swap
+from ._values import UtcTime, as_bytes
 
 RunStatus: TypeAlias = Literal[
     "queued", "running", "waiting", "done", "failed", "cancelled", "rejected", "withdrawn"
@@ -29,6 +29,9 @@ _BY_NAME: Final = "assay:runs:name"
 _LEFT: Final = "assay:runs:left"
 _PAGE: Final = 200
 
+_GOES_ON: Final = frozenset({"queued", "running"})
+"""In other states a run waits for a person, or is finished."""
+
 _CREATE: Final = """
 local known = redis.call('GET', KEYS[1])
 if known then return known end
@@ -37,6 +40,15 @@ redis.call('ZADD', KEYS[2], ARGV[2], ARGV[3])
 redis.call('ZADD', KEYS[3], 0, ARGV[3])
 if ARGV[4] == '1' then redis.call('SADD', KEYS[4], ARGV[3]) end
 return ARGV[1]
+"""
+
+# A retry after a lost answer finds its own value in place: that is a success too.
+_UPDATE: Final = """
+local current = redis.call('GET', KEYS[1])
+if current ~= ARGV[1] and current ~= ARGV[2] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+redis.call(ARGV[3] == '1' and 'SADD' or 'SREM', KEYS[2], ARGV[4])
+return 1
 """
 
 
@@ -126,8 +138,20 @@ class RunRegistry:
             changed = RunRecord.model_validate(
                 {**dict(current), **changes, "id": current.id, "updated_at": at}
             )
-            if await swap(self._redis, _RUN + run_id, old, changed.model_dump_json().encode()):
+            if await self._replace(old, changed):
                 return changed
+
+    async def _replace(self, old: bytes, new: RunRecord) -> bool:
+        """Put *new* in place of *old*, unless somebody else replaced it first."""
+        is_left = new.left and new.status in _GOES_ON
+        script = self._redis.register_script(_UPDATE)
+        with redis_errors():
+            return bool(
+                await script(
+                    keys=[_RUN + new.id, _LEFT],
+                    args=[old, new.model_dump_json(), int(is_left), new.id],
+                )
+            )
 
     async def get(self, run_id: str) -> RunRecord:
         """The run; `NotFound`, naming the ids that come close, when there is none."""
@@ -163,17 +187,10 @@ class RunRegistry:
         """Drive a run alone; `RunBusy` when another still drives it after *wait*."""
         return hold(self._redis, run_id, wait=wait)
 
-    async def left(self) -> tuple[RunRecord, ...]:
-        """The runs that are left to workers and that nobody has put aside as finished."""
+    async def left(self) -> frozenset[str]:
+        """The runs that are left to workers, and neither wait for a person nor are finished."""
         with redis_errors():
-            ids = sorted(_text(run_id) for run_id in await self._redis.smembers(_LEFT))
-            contents = await self._redis.mget([_RUN + run_id for run_id in ids]) if ids else []
-        return tuple(RunRecord.model_validate_json(content) for content in contents if content)
-
-    async def put_aside(self, run_id: str) -> None:
-        """Have `left` name a finished run no more."""
-        with redis_errors():
-            await self._redis.srem(_LEFT, run_id)
+            return frozenset(_text(run_id) for run_id in await self._redis.smembers(_LEFT))
 
     async def wish(self, run_id: str, what: Wish) -> None:
         """Ask whoever drives a run to end it or to let go of it; heard within a second."""

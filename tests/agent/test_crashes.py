@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ async def runner(make_runner: Any) -> AsyncIterator[Runner]:
 async def work_until_idle(runner: Runner) -> None:
     """One worker's life: until there is nothing to do, or it is stopped in its tracks."""
     stop = asyncio.Event()
-    worker = Worker(runner, stop, nobody, nobody)
+    worker = Worker(runner, stop, nobody, nobody, grace=timedelta())
     serving = asyncio.create_task(worker.serve())
     idle = 0
     while not serving.done() and idle < 3:
@@ -67,8 +68,8 @@ async def _let_the_dead_be_forgotten(runner: Runner, run_id: str) -> None:
     """What a lease's end does, without waiting for it."""
     redis = runner.stores.redis
     await redis.delete(f"assay:lease:{{{run_id}}}")
-    for name in await runner.stores.queue.taken():
-        await redis.zadd("assay:{queue}:taken", {name: 0})
+    for taken in await runner.stores.queue.taken():
+        await redis.zadd("assay:{queue}:taken", {taken.run_id: 0})
 
 
 async def check(runner: Runner, record: RunRecord, digest: str) -> None:

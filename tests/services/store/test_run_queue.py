@@ -26,7 +26,7 @@ async def taken(queue: RunQueue, count: int) -> list[str]:
         run = await queue.take()
         assert run is not None
         found.append(run.run_id)
-        await queue.finish(run.run_id)
+        await queue.finish(run)
     return found
 
 
@@ -81,13 +81,14 @@ async def test_a_run_is_queued_once(queue: RunQueue) -> None:
 async def test_a_run_put_while_it_is_taken_comes_once_more(queue: RunQueue) -> None:
     """A decision that arrives while a worker has the run is not lost."""
     await queue.put("a")
-    await queue.take()
+    run = await queue.take()
+    assert run is not None
     await queue.put("a")
     assert None is await queue.take()
-    await queue.finish("a")
+    await queue.finish(run)
 
     assert ["a"] == await taken(queue, 1)
-    assert not await queue.holds("a")
+    assert frozenset() == await queue.holds(["a", "b"])
 
 
 async def test_of_many_workers_each_run_has_one(queue: RunQueue) -> None:
@@ -114,19 +115,36 @@ async def test_a_run_of_a_dead_worker_is_given_back_as_the_next(queue: RunQueue)
     await queue.put("b")
     await queue.take()
     assert () == await queue.taken(longer_than=timedelta(seconds=30))
-    assert ("a",) == await queue.taken()
-    assert await queue.give_back("a", died=True)
-    assert not await queue.give_back("a", died=True)
+    [dead] = await queue.taken()
+    assert await queue.give_back(dead, died=True)
+    assert not await queue.give_back(dead, died=True)
     again = await queue.take()
 
-    assert ("a", 1) == again
+    assert again is not None
+    assert ("a", 1) == (again.run_id, again.deaths)
+
+
+async def test_who_was_thought_dead_lets_go_of_nothing(queue: RunQueue) -> None:
+    """A worker that wakes up after another took its run neither ends the other's hold nor counts a death."""
+    await queue.put("a")
+    stalled = await queue.take()
+    assert stalled is not None
+    await queue.give_back(stalled, died=True)
+    second = await queue.take()
+    assert second is not None
+    assert not await queue.give_back(stalled, died=True)
+    await queue.finish(stalled)
+
+    assert (second,) == await queue.taken()
+    assert 1 == second.deaths
 
 
 async def test_deaths_are_forgotten_once_a_run_is_finished(queue: RunQueue) -> None:
     """Only deaths in a row count."""
     await queue.put("a")
-    await queue.take()
-    await queue.give_back("a", died=True)
+    first = await queue.take()
+    assert first is not None
+    await queue.give_back(first, died=True)
     await taken(queue, 1)
     await queue.put("a")
     run = await queue.take()
@@ -177,10 +195,10 @@ async def test_what_a_crash_leaves_can_be_gone_on_with(queue: RunQueue, operatio
         for _ in range(3):
             try:
                 await queue.put("a")
-                for name in await queue.taken():
-                    await queue.give_back(name)
-                if await queue.take():
-                    await queue.finish("a")
+                for run in await queue.taken():
+                    await queue.give_back(run)
+                if (run := await queue.take()) is not None:
+                    await queue.finish(run)
             except failpoints.Crash:
                 continue
     finally:
