@@ -129,6 +129,10 @@ class Settings(BaseSettings):
     model_timeout: Duration = Field(
         default=timedelta(seconds=120), description="How long one model call may take."
     )
+    model_down: Literal["rules", "wait"] = Field(
+        default="rules",
+        description="What a run does while its model server is down: let the rules write, or `wait` for it as long as `outage_patience`.",
+    )
     sql_model_url: str | None = Field(
         default=None, description="Server for the SQL writer, when it differs."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -62,6 +62,10 @@ def start(
     *,
     template: Annotated[str, typer.Option(help="Name of the report template.")] = "quarterly",
     run_id: Annotated[str | None, typer.Option(help="Name the run.")] = None,
+    priority: Annotated[
+        Literal["high", "normal", "low"], typer.Option(help="Higher ones go first.")
+    ] = "normal",
+    tenant: Annotated[str, typer.Option(help="For whom; tenants of one priority take turns.")] = "",
     as_json: JsonFlag = False,
 ) -> None:
     """Accept a run and leave it to a worker (`assay worker`)."""
@@ -78,7 +82,7 @@ def start(
 
     async def accept() -> RunRecord:
         async with open_runner(settings) as runner:
-            return await runner.accept(name, accepted, left=True)
+            return await runner.accept(name, accepted, left=True, tenant=tenant, priority=priority)
 
     record = asyncio.run(accept())
     if as_json:

@@ -27,6 +27,7 @@ async def analyse(state: SectionState, runtime: Runtime[Deps]) -> SectionState:
     What a verification refused comes back as `problems`; the last attempt is the rules' alone.
     """
     deps = runtime.context
+    await deps.models.wait_for()
     plan = await deps.blobs.get_document(state["plan"], ReportPlan)
     section = plan.section(state["section"])
     context = SectionContext(

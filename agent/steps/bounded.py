@@ -11,9 +11,15 @@ from langgraph.runtime import Runtime
 
 from agent.deps import Deps
 from agent.steps.traced import Step, tell
-from services.errors import BudgetSpent, StepTimedOut, StoreUnavailable, WarehouseBusy
+from services.errors import (
+    BudgetSpent,
+    ModelUnavailable,
+    StepTimedOut,
+    StoreUnavailable,
+    WarehouseBusy,
+)
 
-_AWAY: Final = (StoreUnavailable, WarehouseBusy)
+_AWAY: Final = (StoreUnavailable, WarehouseBusy, ModelUnavailable)
 """Errors that say nothing about the step: what it needs is away, and it waits without using up a try."""
 
 

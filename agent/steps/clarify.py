@@ -18,6 +18,7 @@ async def clarify(state: RunState, runtime: Runtime[Deps]) -> RunState:
     request = Request.model_validate(state["request"])
     if not request.question:
         return RunState(pending=None, reworded=False)
+    await deps.models.wait_for()
     answers = state.get("answers", [])
     question = answers[-1] if answers else request.question
     recorder = deps.recorder()

@@ -34,7 +34,11 @@ async def escalate(state: Any, error: NodeError, runtime: Runtime[Deps]) -> Comm
         question=_question(section, has_question=bool(record.request["question"])),
         code=code,
         exit_code=exit_code,
-        detail=(*detail, *await _tried(deps, error.node, section)),
+        detail=(
+            *detail,
+            *await _tried(deps, error.node, section),
+            f"To end the run instead: assay run cancel {deps.run_id}",
+        ),
         choices=("approve", "edit", "reject")
         if record.request["question"]
         else ("approve", "reject"),

@@ -20,8 +20,11 @@ from agent.runner import Runner
 from services.errors import AssayError, Invalid, NotFound, Retryable
 from services.evidence import Frozen
 from services.settings import Settings
+from services.store import Priority
 
 _OPEN = ("/healthz", "/readyz")
+_RETRY_SECONDS = 15
+"""What a caller is told to wait who came while something was away or full."""
 
 
 class NewRun(Frozen):
@@ -32,6 +35,7 @@ class NewRun(Frozen):
     as_of: date | None = None
     formats: tuple[Format, ...] = FORMATS
     run_id: str | None = None
+    priority: Priority = "normal"
 
 
 def make_app(settings: Settings) -> FastAPI:
@@ -69,7 +73,7 @@ def make_app(settings: Settings) -> FastAPI:
             as_of=body.as_of,
             formats=body.formats,
         )
-        record = await runner.accept(name, accepted, left=True)
+        record = await runner.accept(name, accepted, left=True, priority=body.priority)
         response.headers["Location"] = f"/v1/runs/{name}"
         return record.model_dump(mode="json")
 
@@ -129,5 +133,6 @@ async def _problem(request: Request, error: Exception) -> JSONResponse:
             "code": error.code,
         },
         status_code=status,
+        headers={"Retry-After": str(_RETRY_SECONDS)} if status == 503 else None,
         media_type="application/problem+json",
     )

@@ -105,6 +105,10 @@ class ModelClient:
         """Name of the model; empty as long as it is not set and the server was not asked for it."""
         return self._known.name
 
+    async def ping(self) -> None:
+        """Raise `ModelUnavailable` when the server does not answer."""
+        await self._send(_listing)
+
     async def complete(
         self,
         system: str,

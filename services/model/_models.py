@@ -23,6 +23,7 @@ class Models:
         servers = {endpoint.url: Server(endpoint.url) for endpoint in known}
         self._clients = {e.role: ModelClient(e, servers[e.url]) for e in known}
         self._taken = 0
+        self._waits = settings.model_down == "wait"
 
     @property
     def any_set(self) -> bool:
@@ -44,6 +45,16 @@ class Models:
         total = sum(u.input_tokens + u.output_tokens for u in self.usage.values())
         taken, self._taken = total - self._taken, total
         return taken
+
+    async def wait_for(self) -> None:
+        """
+        Raise `ModelUnavailable` when a server is down that runs are set to wait for.
+
+        Where the rules write in its stead, nothing is asked and nothing raised.
+        """
+        if self._waits:
+            for client in self._clients.values():
+                await client.ping()
 
     async def check(self, role: ModelRole) -> ModelCheck:
         """Ask the model of *role* a small question; a role without a server has nothing to fail."""
