@@ -160,7 +160,6 @@ def outage_in_the_midst(
 
     for lines in (said, shown.lines):
         assert any("The store does not answer" in line for line in lines)
-        assert any("goes on" in line for line in lines)
     check_waited_out(served, "left", digest_of(served, "calm-left"))
     check_waited_out(served, "shown", digest_of(served, "calm-shown"))
     assert 0 == served.run("audit", "verify").returncode
@@ -203,7 +202,7 @@ def test_a_run_that_the_store_lost_is_not_begun_again(
 
     assert (3, True) == (resumed.returncode, "A207" in resumed.stderr)
     assert ["next", "old"] == [run["id"] for run in served.json("run", "list")]
-    assert [] == names(served, "lost")[1:]
+    assert "run.taken" not in names(served, "lost")
     assert "waiting" == served.json("run", "show", "old")["status"]
     assert published == served.report("old")
     assert 0 == served.run("audit", "verify").returncode
