@@ -24,13 +24,15 @@ from services.review import Approve, ReviewItem
 from services.store import Failure, Lease, RunRecord
 
 Event: TypeAlias = dict[str, Any]
-"""`event` is started, finished, failed or told; with step, section, elapsed, detail."""
+"""`event` is started, finished, failed, told or waits; with step, section, elapsed, detail."""
 Graph: TypeAlias = CompiledStateGraph[RunState, Deps, RunState, RunState]
 
 DRAIN_GRACE: Final = timedelta(seconds=20)
 """How long a driver that is asked to stop may take to finish its steps under way."""
 _NOTHING: Final = object()
 """The graph has nothing to go on with: it waits, or it is done."""
+_LOOK: Final = 1.0
+"""Seconds between looks whether the store is away, for whoever watches."""
 
 
 class Stopped(Exception):  # a control signal of this package, no failure
@@ -69,6 +71,7 @@ class Driver:
         control = RunControl()
         work = asyncio.create_task(self._advance(control, retry=retry))
         signals = [asyncio.create_task(event.wait()) for event in self._signals]
+        telling = asyncio.create_task(self._tell_outages())
         try:
             await asyncio.wait({work, *signals}, return_when=asyncio.FIRST_COMPLETED)
             self.lease.check()
@@ -81,10 +84,20 @@ class Driver:
         except GraphDrained as drained:
             raise Stopped from drained
         finally:
-            for task in (work, *signals):
+            for task in (work, telling, *signals):
                 task.cancel()
             with suppress(BaseException):
                 await work
+
+    async def _tell_outages(self) -> None:
+        """Say once that the store is away, and once that it is back."""
+        told = False
+        while True:
+            await asyncio.sleep(_LOOK)
+            if self.lease.away.is_set() != told:
+                told = not told
+                detail = "waits: The store does not answer." if told else "goes on"
+                self.watch({"namespace": "", "event": "waits", "detail": detail})
 
     @property
     def _signals(self) -> tuple[asyncio.Event, ...]:

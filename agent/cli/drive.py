@@ -34,6 +34,8 @@ class Progress:
         match event["event"]:
             case "told":
                 self._details[where] = event["detail"]
+            case "waits":
+                self._say(event["detail"])
             case "finished":
                 self.counts["ok"] += 1
                 self._line(event, "ok", self._details.pop(where, ""))
@@ -42,13 +44,13 @@ class Progress:
                 self._line(event, "FAILED", f"{event['code']}, attempt {event['attempt']}")
 
     def _line(self, event: Event, verdict: str, detail: str) -> None:
-        if self._quiet:
-            return
         name = f"{event['section'] or 'report'}"
-        clock = datetime.now().astimezone().strftime("%H:%M:%S")
-        err().print(
-            f"{clock}  {verdict:<6} {name:<15} {event['step']:<9} {event['elapsed']:6.2f} s  {detail}"
-        )
+        self._say(f"{verdict:<6} {name:<15} {event['step']:<9} {event['elapsed']:6.2f} s  {detail}")
+
+    def _say(self, line: str) -> None:
+        if not self._quiet:
+            clock = datetime.now().astimezone().strftime("%H:%M:%S")
+            err().print(f"{clock}  {line}")
 
     @property
     def elapsed(self) -> float:
@@ -105,7 +107,7 @@ def _tell(record: RunRecord, items: Sequence[ReviewItem], command: str) -> None:
     elif record.status == "rejected":
         console.print(f"{record.id}: rejected, nothing was published")
     for item in items:
-        console.print(f"waits: {item.title}")
+        console.print(f"waits: {item.title}{f' ({item.code})' if item.kind == 'held' else ''}")
         console.print(f"       {item.question}")
         for line in item.detail:
             console.print(f"       {line}")

@@ -10,7 +10,7 @@ from typing import Any, Final
 from langgraph.runtime import Runtime
 
 from agent.deps import Deps
-from agent.steps.traced import Step, tell
+from agent.steps.traced import Step
 from services.errors import (
     BudgetSpent,
     ModelUnavailable,
@@ -61,7 +61,7 @@ async def _patiently(
             deps.outage.begin()
             if deps.outage.lasted() > deps.patience.total_seconds():
                 raise
-            tell(runtime, f"waits: {error.message}")
+            runtime.stream_writer({"event": "waits", "detail": f"{name} waits: {error.message}"})
         except TimeoutError as error:
             raise StepTimedOut(f"Step {name!r} took longer than {limit}.") from error
         else:

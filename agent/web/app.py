@@ -17,14 +17,16 @@ from agent.intake import new_run_id, prepare
 from agent.opening import open_runner
 from agent.request import FORMATS, Format
 from agent.runner import Runner
-from services.errors import AssayError, Invalid, NotFound, Retryable
+from services.errors import AssayError, Invalid, NotFound, Retryable, StoreUnavailable
 from services.evidence import Frozen
 from services.settings import Settings
-from services.store import Priority
+from services.store import Priority, RunRecord
 
 _OPEN = ("/healthz", "/readyz")
 _RETRY_SECONDS = 15
 """What a caller is told to wait who came while something was away or full."""
+_PATIENCE = timedelta(seconds=2)
+"""Whoever asks waits for the answer: a store that is away or silent for longer is told at once."""
 
 
 class NewRun(Frozen):
@@ -43,8 +45,7 @@ def make_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # Whoever posts waits for the answer: a store that is away is told at once.
-        async with open_runner(settings, patience=timedelta(seconds=2)) as runner:
+        async with open_runner(settings, patience=_PATIENCE) as runner:
             app.state.runner = runner
             yield
 
@@ -58,7 +59,8 @@ def make_app(settings: Settings) -> FastAPI:
 
     @app.get("/readyz")
     async def readyz(request: Request) -> dict[str, str]:
-        return {"status": "ok", "store": await _runner(request).stores.ping()}
+        async with _promptly():
+            return {"status": "ok", "store": await _runner(request).stores.ping()}
 
     @app.post("/v1/runs", status_code=202)
     async def start(request: Request, body: NewRun, response: Response) -> dict[str, Any]:
@@ -73,23 +75,25 @@ def make_app(settings: Settings) -> FastAPI:
             as_of=body.as_of,
             formats=body.formats,
         )
-        record = await runner.accept(name, accepted, left=True, priority=body.priority)
+        async with _promptly():
+            record = await runner.accept(name, accepted, left=True, priority=body.priority)
         response.headers["Location"] = f"/v1/runs/{name}"
         return record.model_dump(mode="json")
 
     @app.get("/v1/runs")
     async def list_runs(request: Request) -> list[dict[str, Any]]:
-        records = await _runner(request).stores.runs.list(limit=50)
+        async with _promptly():
+            records = await _runner(request).stores.runs.list(limit=50)
         return [record.model_dump(mode="json") for record in records]
 
     @app.get("/v1/runs/{run_id}")
     async def show(request: Request, run_id: str) -> dict[str, Any]:
-        record = await _runner(request).stores.runs.get(run_id)
+        record = await _found(request, run_id)
         return record.model_dump(mode="json")
 
     @app.get("/v1/runs/{run_id}/report.{suffix}")
     async def fetch(request: Request, run_id: str, suffix: Format) -> FileResponse:
-        record = await _runner(request).stores.runs.get(run_id)
+        record = await _found(request, run_id)
         path = Path(record.output_dir) / f"report.{suffix}"
         if record.report_digest is None or not path.is_file():
             raise NotFound("This run has no such file.", hint=f"see /v1/runs/{run_id}")
@@ -101,6 +105,21 @@ def make_app(settings: Settings) -> FastAPI:
 def _runner(request: Request) -> Runner:
     runner: Runner = request.app.state.runner
     return runner
+
+
+async def _found(request: Request, run_id: str) -> RunRecord:
+    async with _promptly():
+        return await _runner(request).stores.runs.get(run_id)
+
+
+@asynccontextmanager
+async def _promptly() -> AsyncIterator[None]:
+    """Bounds how long a silent store may keep a caller; its answer then is `StoreUnavailable`."""
+    try:
+        async with asyncio.timeout(_PATIENCE.total_seconds() * 1.5):
+            yield
+    except TimeoutError:
+        raise StoreUnavailable("The store does not answer in time.") from None
 
 
 def _require_key(app: FastAPI, settings: Settings) -> None:

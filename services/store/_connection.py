@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from redis import exceptions as foreign
@@ -65,6 +67,8 @@ _MEANINGS: Final[dict[type[Exception], tuple[str, str]]] = {
     OSError: ("The store does not answer", "See `assay store status`."),
 }
 
+_T = TypeVar("_T")
+
 _ANSWER_SECONDS: Final = 15.0
 _LONGEST_PAUSE: Final = 1.0
 _UNWRITABLE: Final = ("MISCONF", "NOREPLICAS")
@@ -82,17 +86,12 @@ def connect(
     A client of the server at *redis_url*, or of the home's embedded server when that is None.
 
     Nothing is sent yet. The embedded server is started by whatever connection first finds it
-    absent, so a killed or idle-stopped server comes back by itself. Outages up to about *patience*
-    are ridden out; what takes longer, or a server that is silent, ends as `StoreUnavailable` under
+    absent, so a killed or idle-stopped server comes back by itself. Outages up to *patience* are
+    ridden out; what takes longer, or a silence that does, ends as `StoreUnavailable` under
     `redis_errors`. A command may be sent twice: ours are made so that this does no harm.
     """
     policy: dict[str, Any] = {
-        "retry": Retry(
-            ExponentialWithJitterBackoff(base=0.05, cap=_LONGEST_PAUSE),
-            # The pauses are about half the cap on average, once they have grown to it.
-            retries=4 + int(patience.total_seconds() / (_LONGEST_PAUSE / 2)),
-            supported_errors=(foreign.ConnectionError, ConnectionError, FileNotFoundError),  # type: ignore[arg-type]  # a refused connection arrives as Python's own
-        ),
+        "retry": _Patience(patience),
         "socket_connect_timeout": 5.0,
         "socket_timeout": None,
         "health_check_interval": 30,
@@ -153,6 +152,58 @@ def _redis_url(url: str) -> str:
             hint="ASSAY_REDIS_URL is like redis://host:6379/0, rediss://user:password@host:6380/0 or unix:///path/to.sock.",
         )
     return f"{known}://{rest}"
+
+
+_RETRIES: Final = ContextVar("retries", default=False)
+"""Whether an operation is under way that is tried again when it fails."""
+
+
+class _Patience(Retry):
+    """
+    Tries again for so long, by the clock.
+
+    The client opens connections with tries of their own, within those of a command. Here only the
+    outer one tries again: else their numbers would multiply, and a short patience be a long one.
+    """
+
+    def __init__(self, patience: timedelta) -> None:
+        super().__init__(
+            ExponentialWithJitterBackoff(base=0.05, cap=_LONGEST_PAUSE),
+            retries=1,
+            # A refused connection arrives as Python's own error.
+            supported_errors=(
+                foreign.ConnectionError,
+                foreign.TimeoutError,
+                ConnectionError,  # type: ignore[arg-type]
+                FileNotFoundError,
+            ),
+        )
+        self._seconds = patience.total_seconds()
+
+    async def call_with_retry(
+        self,
+        do: Callable[[], Awaitable[_T]],
+        fail: Callable[..., Any],
+        is_retryable: Callable[[Exception], bool] | None = None,
+        with_failure_count: bool = False,
+    ) -> _T:
+        deadline = 0.0 if _RETRIES.get() else time.monotonic() + self._seconds
+        token = _RETRIES.set(True)
+        failures = 0
+        try:
+            while True:
+                try:
+                    return await do()
+                except self._supported_errors as error:
+                    failures += 1
+                    await (fail(error, failures) if with_failure_count else fail(error))
+                    pause = self._backoff.compute(failures)
+                    is_over = time.monotonic() + pause > deadline
+                    if is_over or (is_retryable and not is_retryable(error)):
+                        raise
+                await asyncio.sleep(pause)
+        finally:
+            _RETRIES.reset(token)
 
 
 class _Deadlines:

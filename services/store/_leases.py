@@ -93,7 +93,8 @@ class Lease:
 
     `lost` is set once another may hold the lease: the store said so, or did not answer for very
     long. While the store is away nobody else can take the lease, and every write checks the fence.
-    `wished` is set, with `wish`, once somebody asks the driver to stop.
+    `wished` is set, with `wish`, once somebody asks the driver to stop; `away` while the store does
+    not answer.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Lease:
         self.fence = 0
         self.lost = asyncio.Event()
         self.wished = asyncio.Event()
+        self.away = asyncio.Event()
         self.wish: Wish | None = None
         self._redis = redis
         self._ttl = ttl
@@ -138,10 +140,12 @@ class Lease:
                 async with asyncio.timeout(max(self._ttl.total_seconds(), 1.0)):
                     answer = await self._renew()
             except (StoreUnavailable, TimeoutError):
+                self.away.set()
                 if loop.time() - heard > self._patience.total_seconds():
                     self.lost.set()
                 continue
             heard = loop.time()
+            self.away.clear()
             if answer is None:
                 self.lost.set()
             elif answer in ("cancel", "pause"):

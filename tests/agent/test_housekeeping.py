@@ -18,7 +18,7 @@ import pytest
 
 from agent.housekeeping import ERASED, Housekeeping
 from agent.stores import Stores, open_stores
-from services.audit import verify_all
+from services.audit import verify_all, verify_run
 from services.checkpointer import make_checkpointer
 from services.errors import NotFound, RunBusy
 from services.review import Approve, ReviewItem
@@ -94,7 +94,7 @@ async def test_a_deleted_run_leaves_its_audit_log_alone(house: Housekeeping) -> 
     assert (("gone",), 1) == (foreseen.runs, foreseen.contents)
     assert set() == await run_keys(house.stores, "gone")
     assert not (house.settings.home / "reports" / "gone").exists()
-    assert (await house.stores.audit.verify("gone")).ok
+    assert (await verify_run(house.stores.audit, "gone")).ok
     assert ["kept"] == [record.id for record in await house.stores.runs.list()]
     assert ["kept"] == [item.run_id for item in await house.stores.reviews.list(None)]
     assert ["kept"] == list(house.journal.runs())
@@ -230,7 +230,7 @@ async def test_a_killed_deletion_goes_on(house: Housekeeping, place: str) -> Non
     command = [sys.executable, "-c", DELETE, str(house.settings.home)]
     killed = subprocess.run(command, cwd=ROOT, env=trap, check=False)
     assert -signal.SIGKILL == killed.returncode
-    await house.stores.redis.delete("assay:lease:r")  # or ten seconds' patience
+    await house.stores.redis.delete("assay:lease:{r}")  # or four seconds' patience
     await house.delete_run("r", files=True)
 
     assert set() == await run_keys(house.stores, "r")

@@ -82,7 +82,7 @@ async def test_everything_comes_back(redis: Redis, objects: ObjectStore, tmp_pat
     """Every type, every byte, times to live, large results and references; leases stay away."""
     digests = await fill(redis, objects)
     before = await picture(redis)
-    await redis.set("assay:lease:r1", "somebody", px=60_000)
+    await redis.set("assay:lease:{r1}", "somebody", px=60_000)
     summary = await saved(redis, objects, tmp_path / "backup")
     await redis.flushall()
     other = ObjectStore(tmp_path / "elsewhere", least=1000)
@@ -128,7 +128,7 @@ async def test_nothing_is_restored_under_a_driver(
     """A run that somebody drives would go on from a state that is gone."""
     await fill(redis, objects)
     await saved(redis, objects, tmp_path / "backup")
-    await redis.set("assay:lease:r1", "somebody", px=60_000)
+    await redis.set("assay:lease:{r1}", "somebody", px=60_000)
 
     with pytest.raises(InputConflict, match="driven"):
         await Restore(redis, objects, tmp_path / "backup").put_back(tmp_path, force=True)
@@ -299,7 +299,7 @@ async def test_runs_that_go_on_are_in_the_file_as_of_one_moment(
 
     writer = asyncio.create_task(write())
     await asyncio.sleep(0.3)
-    await redis.set("assay:lease:w", "writer", px=60_000)
+    await redis.set("assay:lease:{w}", "writer", px=60_000)
     for turn in range(3):
         await saved(redis, objects, tmp_path / f"backup{turn}")
     done.set()
@@ -319,7 +319,7 @@ async def test_a_store_too_large_for_one_moment_says_so(
 ) -> None:
     """When writers would wait too long no file is made, nobody waits on, and nothing is held."""
     await fill(redis, objects)
-    await redis.set("assay:lease:r1", "somebody", px=60_000)
+    await redis.set("assay:lease:{r1}", "somebody", px=60_000)
     monkeypatch.setattr("services.store._stillness._PAUSE_WITH_RUNS", 0.001)
     with pytest.raises(StoreUnavailable, match="too large") as caught:
         await saved(redis, objects, tmp_path / "backup")

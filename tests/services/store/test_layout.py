@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -19,7 +20,6 @@ from services.store import (
     RunRecord,
     RunRegistry,
     check_home,
-    make_checkpointer,
     open_home,
     open_layout,
 )
@@ -98,14 +98,9 @@ async def test_runs_of_an_earlier_store_keep_what_they_need(redis: Redis) -> Non
     for run_id in ("r1", "r[2]"):
         record = RunRecord(id=run_id, request={}, created_at=at, updated_at=at)
         await RunRegistry(redis).create(record)
-    config = {"configurable": {"thread_id": "r[2]", "checkpoint_ns": ""}}
-    checkpoint = {"v": 1, "id": "1", "ts": "", "versions_seen": {}, "updated_channels": None}
-    await make_checkpointer(redis).aput(
-        config,
-        {**checkpoint, "channel_values": {"state": state}, "channel_versions": {"state": "1.0"}},
-        {},
-        {"state": "1.0"},
-    )
+    # As the checkpointer of that layout stored a channel: its name and version, its encoding, its value.
+    value = b'["json"]\0' + json.dumps(state).encode()
+    await redis.hset("assay:checkpoint:{r[2]}:values:", "state\0" + "1.0", value)
     await open_layout(redis)
     await References(redis).collect()
 

@@ -7,6 +7,7 @@ import inspect
 import os
 import signal
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,7 @@ async def test_a_server_that_is_away_is_unavailable_within_seconds(tmp_path: Pat
         with pytest.raises(StoreUnavailable, match="does not answer"), redis_errors():
             await client.ping()
 
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 4
 
 
 async def test_a_client_brings_a_killed_server_back(home: Path) -> None:
@@ -98,9 +99,9 @@ async def test_a_cancelled_command_is_cancelled(redis) -> None:
 
 
 async def test_a_silent_server_is_unavailable(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that hangs is given up at the deadline, without trying again and again."""
+    """A server that hangs is given up once patience is over."""
     monkeypatch.setattr("services.store._connection._ANSWER_SECONDS", 0.2)
-    async with connect(None, home) as client:
+    async with connect(None, home, patience=timedelta(seconds=1)) as client:
         await client.ping()
         pid = EmbeddedServer(home).status().pid
         os.kill(pid, signal.SIGSTOP)
@@ -109,7 +110,7 @@ async def test_a_silent_server_is_unavailable(home: Path, monkeypatch: pytest.Mo
             with pytest.raises(StoreUnavailable, match="in time"), redis_errors():
                 await client.ping()
 
-            assert time.monotonic() - begun < 2
+            assert 0.2 < time.monotonic() - begun < 3
         finally:
             os.kill(pid, signal.SIGCONT)
 
