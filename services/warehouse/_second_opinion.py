@@ -110,14 +110,14 @@ class _Walk:
         kind = node.get("type")
         if isinstance(kind, str):
             self._note(kind, node, ctes)
-        if kind == "RECURSIVE_CTE_NODE":
-            pending.append((node["left"], ctes))
-            pending.append((node["right"], ctes | {_fold(node["cte_name"])}))
-            return
         own = node.get("cte_map")
         for entry in own.get("map") or () if own else ():
             pending.append((entry["value"], ctes))
             ctes |= {_fold(entry["key"])}
+        if kind == "RECURSIVE_CTE_NODE":
+            pending.append((node["left"], ctes))
+            pending.append((node["right"], ctes | {_fold(node["cte_name"])}))
+            return
         for key, value in node.items():
             if value and type(value) in _NESTED and key != "cte_map":
                 if key in _TABLE_KEYS:

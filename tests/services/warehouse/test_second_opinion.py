@@ -30,6 +30,15 @@ def test_names_of_ctes_are_no_tables_where_they_are_in_sight() -> None:
     assert {("a",), ("c",)} == reading.tables
 
 
+def test_ctes_inside_a_recursive_one_are_read_too() -> None:
+    """What a recursive CTE defines for its two arms is looked into, and is no table in them."""
+    [reading] = OPINION(
+        "WITH RECURSIVE n AS (WITH a AS (FROM t) SELECT x FROM a UNION SELECT x FROM n, a) FROM n"
+    )
+
+    assert {("t",)} == reading.tables
+
+
 @pytest.mark.parametrize(
     "sql",
     [
