@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from agent.deps import Deps
-from agent.driving import DRAIN_GRACE, Driver, Event, Graph, Stopped, now
+from agent.driving import DRAIN_GRACE, Driver, Event, Graph, Stopped, now, thread_of
 from agent.graph import GRAPH_VERSION, build_graph
 from agent.holds import Hold, lost_snapshot, other_version
 from agent.outage import Outage
@@ -52,6 +52,7 @@ class Runner:
         tenant: str = "",
         priority: Priority = "normal",
         forked_from: str = "",
+        forked_at: str = "",
     ) -> RunRecord:
         """
         Store a request before anything else is done with it; *left* runs are a worker's to drive.
@@ -75,6 +76,7 @@ class Runner:
             tenant=tenant,
             priority=priority,
             forked_from=forked_from,
+            forked_at=forked_at,
         )
         if left:
             await self.stores.queue.check_room(self.settings.queue_limit)
@@ -135,6 +137,7 @@ class Runner:
             if (held := await self._held(record, lease)) is not None:
                 return held
             record = await self.stores.runs.get(run_id)
+            await self._branch(record, lease)  # a fork may have been killed before it had
             return await self._drive(record, lease, watch, retry=retry, stop=stop)
 
     async def _drive(
@@ -278,18 +281,28 @@ class Runner:
             tenant=record.tenant,
             priority=record.priority,
             forked_from=source,
+            forked_at=str(place),
         )
         said = {"from": source, "at": str(place), "by": by, "changes": sorted(changes)}
         await self._log(target, events.RUN_FORKED, key=events.RUN_FORKED, **said)
-        if place.step != "clarify":
-            async with self._hold(target, wait=_DEAD_DRIVER) as lease:
-                try:
-                    await self.stores.references.copy(source, target)
-                    await branch(self._graph(lease), source, target, place, request)
-                except BaseException:
-                    await self._cancelled(target)
-                    raise
+        async with self._hold(target, wait=_DEAD_DRIVER) as lease:
+            try:
+                await self._branch(accepted, lease)
+            except Exception:
+                await self._cancelled(target)
+                raise
         return accepted
+
+    async def _branch(self, record: RunRecord, lease: Lease) -> None:
+        """Give a fork the state that it begins with, unless it has one."""
+        if not record.forked_at or (place := Place.parse(record.forked_at)).step == "clarify":
+            return
+        graph = self._graph(lease)
+        if (await graph.aget_state(thread_of(record.id))).values:
+            return
+        await self.stores.references.copy(record.forked_from, record.id)
+        request = Request.model_validate(record.request)
+        await branch(graph, record.forked_from, record.id, place, request)
 
     async def withdraw(self, run_id: str, *, by: str, reason: str) -> RunRecord:
         """

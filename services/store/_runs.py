@@ -79,6 +79,8 @@ class RunRecord(Frozen):
     tenant: str = ""
     priority: Priority = "normal"
     forked_from: str = ""
+    forked_at: str = ""
+    """The step of the other run before which this one begins."""
     report_digest: str | None = None
     failure: Failure | None = None
     receipt: dict[str, Any] | None = None
