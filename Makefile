@@ -59,9 +59,10 @@ format: setup ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix .
 
 .PHONY: bench
-bench: setup ## Measure a report, step by step, and the checkpointer beside its peers
+bench: setup ## Measure a report, step by step, the checkpointer beside its peers, and runs per second
 	$(BIN)/python bench/report.py
 	$(BIN)/python bench/checkpoint.py
+	$(BIN)/python bench/runs.py
 
 .PHONY: fuzz
 fuzz: setup ## Throw 100,000 random statements at the guard, and ask DuckDB about each it accepts

@@ -7,11 +7,14 @@ new checkpoint before the step that is done again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StateSnapshot
+from pydantic import ValidationError
 
 from agent.deps import Deps
 from agent.driving import thread_of
@@ -19,6 +22,7 @@ from agent.request import Request
 from agent.state import RunState
 from services.errors import Invalid, NotFound
 from services.evidence import Frozen
+from services.store import RunRecord
 
 Graph: TypeAlias = CompiledStateGraph[RunState, Deps, RunState, RunState]
 
@@ -108,6 +112,27 @@ async def branch(graph: Graph, source: str, target: str, place: Place, request: 
     values |= {"request": request.model_dump(mode="json"), "pending": None, "decision": None}
     entered = await graph.aupdate_state(thread_of(target), values, as_node=node)
     return Rewound(left=_id(before.config), entered=_id(entered), superseded=())
+
+
+def changed_request(record: RunRecord, target: str, by: str, changes: Mapping[str, Any]) -> Request:
+    """
+    The request of *record* with *changes*, which writes to a folder of its own.
+
+    Raises `Invalid` for what cannot be changed, or not to that.
+    """
+    allowed = {"question", "template", "as_of", "formats"}
+    if unknown := sorted(changes.keys() - allowed):
+        raise Invalid(
+            f"A fork cannot set {', '.join(unknown)}.",
+            hint=f"It can set {', '.join(sorted(allowed))}.",
+        )
+    folder = str(Path(record.output_dir).with_name(target))
+    fields = {**record.request, **changes, "output": folder, "requested_by": by}
+    try:
+        return Request.model_validate(fields)
+    except ValidationError as error:
+        place = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise Invalid(f"The value for {place} is not valid.") from error
 
 
 async def _enter(graph: Graph, before: StateSnapshot, step: str) -> RunnableConfig:

@@ -15,12 +15,12 @@ from agent.graph import GRAPH_VERSION, build_graph
 from agent.holds import Hold, lost_snapshot, other_version
 from agent.outage import Outage
 from agent.request import Accepted, Request
-from agent.rewind import Place, Rewound, branch, rewind
+from agent.rewind import Place, Rewound, branch, changed_request, rewind
 from agent.stores import Stores
 from agent.withdrawal import withdraw
 from services.audit import AuditEntry, content_digest, events
 from services.checkpointer import Fence, make_checkpointer
-from services.errors import BudgetSpent, InputConflict, Invalid, NotFound, RunBusy, SnapshotGone
+from services.errors import BudgetSpent, InputConflict, NotFound, RunBusy, SnapshotGone
 from services.model import Models
 from services.retrieval import Retriever
 from services.review import Decision, ReviewItem
@@ -274,7 +274,7 @@ class Runner:
         Raises `Invalid` when *changes* concern what was used before *place*.
         """
         record = await self.stores.runs.get(source)
-        request = _changed(record, target, by, changes)
+        request = changed_request(record, target, by, changes)
         accepted = await self.accept(
             target,
             Accepted(request, record.snapshot, request.question or record.title),
@@ -428,24 +428,3 @@ class Runner:
             clock=now,
             log_dir=self.settings.home / "logs",
         )
-
-
-def _changed(record: RunRecord, target: str, by: str, changes: Mapping[str, Any]) -> Request:
-    """The request of *record* with *changes*, which writes to a folder of its own."""
-    from pathlib import Path
-
-    from pydantic import ValidationError
-
-    allowed = {"question", "template", "as_of", "formats"}
-    if unknown := sorted(changes.keys() - allowed):
-        raise Invalid(
-            f"A fork cannot set {', '.join(unknown)}.",
-            hint=f"It can set {', '.join(sorted(allowed))}.",
-        )
-    folder = str(Path(record.output_dir).with_name(target))
-    fields = {**record.request, **changes, "output": folder, "requested_by": by}
-    try:
-        return Request.model_validate(fields)
-    except ValidationError as error:
-        place = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise Invalid(f"The value for {place} is not valid.") from error

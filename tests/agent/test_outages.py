@@ -202,7 +202,7 @@ def test_a_run_that_the_store_lost_is_not_begun_again(
 
     assert (3, True) == (resumed.returncode, "A207" in resumed.stderr)
     assert ["next", "old"] == [run["id"] for run in served.json("run", "list")]
-    assert "run.taken" not in names(served, "lost")
+    assert "run.taken" not in served.run("audit", "show", "lost", "--json").stdout
     assert "waiting" == served.json("run", "show", "old")["status"]
     assert published == served.report("old")
     assert 0 == served.run("audit", "verify").returncode
