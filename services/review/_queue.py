@@ -19,6 +19,7 @@ _BY_TIME: Final = "assay:review:time"
 _OPEN: Final = "assay:review:open"
 _BY_RUN: Final = "assay:review:run:"
 _ANSWERED: Final = "assay:review:answered"
+_PAGE: Final = 200
 _ALL: Final = 1_000_000_000
 
 _CREATE: Final = """
@@ -81,13 +82,17 @@ class ReviewQueue:
         self, status: ItemStatus | None = "open", *, limit: int = 100
     ) -> tuple[ReviewItem, ...]:
         """Open items with the oldest first; others, or all with None, with the newest first."""
-        with redis_errors():
-            if status == "open":
-                ids = await self._redis.zrange(_OPEN, 0, limit - 1)
-            else:
-                ids = await self._redis.zrevrange(_BY_TIME, 0, -1)
-        items = [item for item in await self._load(ids) if status in (None, item.status)]
-        return tuple(items[:limit])
+        found: list[ReviewItem] = []
+        start = 0
+        while len(found) < limit:
+            key, desc = (_OPEN, False) if status == "open" else (_BY_TIME, True)
+            with redis_errors():
+                ids = await self._redis.zrange(key, start, start + _PAGE - 1, desc=desc)
+            if not ids:
+                break
+            found += [item for item in await self._load(ids) if status in (None, item.status)]
+            start += _PAGE
+        return tuple(found[:limit])
 
     async def of_run(self, run_id: str) -> tuple[ReviewItem, ...]:
         """All items of a run, in the order they were opened."""

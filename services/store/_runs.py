@@ -164,16 +164,16 @@ class RunRegistry:
     ) -> tuple[RunRecord, ...]:
         """The newest runs, newest first."""
         found: list[RunRecord] = []
-        start = 0
+        start, page = 0, limit if status is None else _PAGE
         while len(found) < limit:
             with redis_errors():
-                ids = await self._redis.zrevrange(_BY_TIME, start, start + _PAGE - 1)
+                ids = await self._redis.zrevrange(_BY_TIME, start, start + page - 1)
                 if not ids:
                     break
                 contents = await self._redis.mget([_RUN + _text(run_id) for run_id in ids])
             records = [RunRecord.model_validate_json(content) for content in contents if content]
             found += [record for record in records if status in (None, record.status)]
-            start += _PAGE
+            start += page
         return tuple(found[:limit])
 
     async def matching(self, prefix: str, *, limit: int = 10) -> tuple[str, ...]:
