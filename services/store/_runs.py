@@ -164,7 +164,7 @@ class RunRegistry:
     ) -> tuple[RunRecord, ...]:
         """The newest runs, newest first."""
         found: list[RunRecord] = []
-        start, page = 0, min(limit, _PAGE)
+        start, page = 0, min(limit, _PAGE) if status is None else _PAGE
         while len(found) < limit:
             with redis_errors():
                 ids = await self._redis.zrevrange(_BY_TIME, start, start + page - 1)
