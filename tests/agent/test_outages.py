@@ -165,7 +165,7 @@ def outage_in_the_midst(
     assert 0 == served.run("audit", "verify").returncode
 
 
-@pytest.mark.parametrize("how", ["killed", "frozen"])
+@pytest.mark.parametrize("how", ["killed", pytest.param("frozen", marks=pytest.mark.slow)])
 def test_runs_wait_for_the_store_and_go_on(
     served: ServedHome, server: Server, started: Any, how: str
 ) -> None:

@@ -88,6 +88,7 @@ def seconds_between(first: dict[str, Any], second: dict[str, Any]) -> float:
     return (moments[1] - moments[0]).total_seconds()
 
 
+@pytest.mark.slow
 def test_a_killed_workers_run_goes_on_elsewhere(home: Home, crew: Crew) -> None:
     """The other worker takes it over at the step that was under way, and ends it."""
     start(home, "r1")
