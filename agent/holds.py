@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.errors import SnapshotGone
 from services.review import ReviewItem
+from services.settings import Settings
 from services.store import RunRecord
 
 
@@ -77,3 +79,14 @@ def deadly(record: RunRecord, deaths: int) -> Hold:
             "Other runs go on without it.",
         ),
     )
+
+
+def has_snapshot(settings: Settings, record: RunRecord) -> bool:
+    """Whether the data that a run reads are in the warehouse."""
+    from services.warehouse import find_snapshot
+
+    try:
+        find_snapshot(settings.warehouse_dir, record.snapshot)
+    except SnapshotGone:
+        return False
+    return True

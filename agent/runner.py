@@ -9,23 +9,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from agent.deps import Deps
+from agent.deps import budget_of, deps_for
 from agent.driving import DRAIN_GRACE, Driver, Event, Graph, Stopped, now, thread_of
 from agent.graph import GRAPH_VERSION, build_graph
-from agent.holds import Hold, lost_snapshot, other_version
-from agent.outage import Outage
+from agent.holds import Hold, has_snapshot, lost_snapshot, other_version
 from agent.request import Accepted, Request
 from agent.rewind import Place, Rewound, branch, changed_request, rewind
 from agent.stores import Stores
 from agent.withdrawal import withdraw
 from services.audit import AuditEntry, content_digest, events
 from services.checkpointer import Fence, make_checkpointer
-from services.errors import BudgetSpent, InputConflict, NotFound, RunBusy, SnapshotGone
-from services.model import Models
+from services.errors import BudgetSpent, InputConflict, NotFound, RunBusy
 from services.retrieval import Retriever
 from services.review import Decision, ReviewItem
 from services.settings import Settings
-from services.store import Budget, Journal, Lease, Priority, RunRecord, fence_key
+from services.store import Journal, Lease, Priority, RunRecord, fence_key
 
 FINISHED: Final = frozenset({"done", "rejected", "cancelled", "withdrawn"})
 _DEAD_DRIVER: Final = timedelta(seconds=6)
@@ -158,7 +156,9 @@ class Runner:
                 ),
                 stores=self.stores,
                 graph=self._graph(lease),
-                deps=self._deps(record, retriever, lease),
+                deps=deps_for(
+                    record, retriever, self.settings, self.stores, fence=lease.fence, clock=now
+                ),
                 lease=lease,
                 watch=watch,
                 stop=stop,
@@ -185,7 +185,7 @@ class Runner:
         item = await self.stores.decide(ref, decision, by=by, at=now(), digest=digest)
         if item.code == BudgetSpent.code and decision.kind == "approve":
             spent = await self.stores.spending.of_run(item.run_id)
-            if self.budget.exceeded_by(spent):
+            if budget_of(self.settings).exceeded_by(spent):
                 await self.stores.spending.add(item.run_id, extensions=1)
         await self._follow(item)
         return item
@@ -340,12 +340,6 @@ class Runner:
         return await self.stores.audit.append(run_id, event, said, at=now(), key=key)
 
     @property
-    def budget(self) -> Budget:
-        """What a run may use up before a person is asked."""
-        settings = self.settings
-        return Budget(time=settings.run_time, tokens=settings.run_tokens, rows=settings.run_rows)
-
-    @property
     def graph(self) -> Graph:
         """The graph for reading: what it writes is checked by no fence."""
         return build_graph(make_checkpointer(self.stores.redis, key=self.settings.store_key))
@@ -376,7 +370,7 @@ class Runner:
         hold: Hold | None = None
         if record.graph_version != GRAPH_VERSION:
             hold = other_version(record, GRAPH_VERSION)
-        elif not await self._has_snapshot(record):
+        elif not await asyncio.to_thread(has_snapshot, self.settings, record):
             hold = lost_snapshot(record)
         if hold is None:
             return None
@@ -398,33 +392,3 @@ class Runner:
             with suppress(NotFound):  # it has not begun
                 await rewind(graph, record.id, Place("clarify"), reason=hold.title)
         await self.stores.runs.update(record.id, at=now(), **changes)
-
-    async def _has_snapshot(self, record: RunRecord) -> bool:
-        from services.warehouse import find_snapshot
-
-        try:
-            await asyncio.to_thread(find_snapshot, self.settings.warehouse_dir, record.snapshot)
-        except SnapshotGone:
-            return False
-        return True
-
-    def _deps(self, record: RunRecord, retriever: Retriever, lease: Lease) -> Deps:
-        return Deps(
-            run_id=record.id,
-            accepted_at=record.created_at,
-            operator=self.settings.reviewer,
-            retriever=retriever,
-            evidence=self.stores.evidence.of_run(record.id),
-            blobs=self.stores.blobs.of_run(record.id),
-            models=Models(self.settings),
-            audit=self.stores.audit,
-            runs=self.stores.runs,
-            effects=self.stores.effects,
-            spending=self.stores.spending,
-            budget=self.budget,
-            patience=self.settings.outage_patience,
-            outage=Outage(),
-            fence=lease.fence,
-            clock=now,
-            log_dir=self.settings.home / "logs",
-        )
