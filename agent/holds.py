@@ -9,6 +9,7 @@ from services.errors import SnapshotGone
 from services.review import ReviewItem
 from services.settings import Settings
 from services.store import RunRecord
+from services.warehouse import find_snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +82,13 @@ def deadly(record: RunRecord, deaths: int) -> Hold:
     )
 
 
-def has_snapshot(settings: Settings, record: RunRecord) -> bool:
-    """Whether the data that a run reads are in the warehouse."""
-    from services.warehouse import find_snapshot
-
+def obstacles(settings: Settings, record: RunRecord, version: str) -> tuple[Hold, ...]:
+    """What keeps a run from its next step under graph *version*, in the order to be asked."""
+    found = []
+    if record.graph_version != version:
+        found.append(other_version(record, version))
     try:
         find_snapshot(settings.warehouse_dir, record.snapshot)
     except SnapshotGone:
-        return False
-    return True
+        found.append(lost_snapshot(record))
+    return tuple(found)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from agent.deps import budget_of, deps_for
 from agent.driving import DRAIN_GRACE, Driver, Event, Graph, Stopped, now, thread_of
 from agent.graph import GRAPH_VERSION, build_graph
-from agent.holds import Hold, has_snapshot, lost_snapshot, other_version
+from agent.holds import Hold, obstacles
 from agent.request import Accepted, Request
 from agent.rewind import Place, Rewound, branch, changed_request, rewind
 from agent.stores import Stores
@@ -23,7 +23,7 @@ from services.errors import BudgetSpent, InputConflict, NotFound, RunBusy
 from services.retrieval import Retriever
 from services.review import Decision, ReviewItem
 from services.settings import Settings
-from services.store import Journal, Lease, Priority, RunRecord, fence_key
+from services.store import Journal, Lease, Priority, RunRecord, Wish, fence_key
 
 FINISHED: Final = frozenset({"done", "rejected", "cancelled", "withdrawn"})
 _DEAD_DRIVER: Final = timedelta(seconds=6)
@@ -128,7 +128,7 @@ class Runner:
         record = await self.stores.runs.get(run_id)
         if record.status in FINISHED:
             return record
-        async with self._hold(run_id, wait=_DEAD_DRIVER) as lease:
+        async with self.stores.runs.lease(run_id, wait=_DEAD_DRIVER) as lease:
             record = await self.stores.runs.get(run_id)
             if record.status in FINISHED:
                 return record
@@ -247,6 +247,7 @@ class Runner:
                 f"Run {run_id} is {state}, and goes back to nothing.",
                 hint="Fork it instead: `assay run fork`.",
             )
+        await self._log(run_id, events.RUN_ROLLBACK_ASKED, to=str(place), by=by, reason=reason)
         async with self._taken_over(run_id, "pause") as lease:
             rewound = await rewind(self._graph(lease), run_id, place, reason=reason)
             await self.stores.reviews.supersede(run_id)
@@ -254,8 +255,6 @@ class Runner:
                 run_id,
                 events.RUN_ROLLED_BACK,
                 to=str(place),
-                by=by,
-                reason=reason,
                 **rewound.model_dump(mode="json"),
             )
             record = await self.stores.runs.update(
@@ -285,7 +284,7 @@ class Runner:
         )
         said = {"from": source, "at": str(place), "by": by, "changes": sorted(changes)}
         await self._log(target, events.RUN_FORKED, key=events.RUN_FORKED, **said)
-        async with self._hold(target, wait=_DEAD_DRIVER) as lease:
+        async with self.stores.runs.lease(target, wait=_DEAD_DRIVER) as lease:
             try:
                 await self._branch(accepted, lease)
             except Exception:
@@ -318,7 +317,7 @@ class Runner:
                 f"Run {run_id} has published nothing.",
                 hint="A run that is not finished is ended with `assay run cancel`.",
             )
-        async with self._hold(run_id, wait=_DEAD_DRIVER):
+        async with self.stores.runs.lease(run_id, wait=_DEAD_DRIVER):
             digest = record.receipt["digest"]
             asked = await self._log(
                 run_id,
@@ -351,35 +350,24 @@ class Runner:
         )
 
     @asynccontextmanager
-    async def _hold(self, run_id: str, *, wait: timedelta) -> AsyncIterator[Lease]:
-        async with self.stores.runs.lease(run_id, wait=wait) as lease:
-            yield lease
-
-    @asynccontextmanager
-    async def _taken_over(self, run_id: str, wish: Any) -> AsyncIterator[Lease]:
+    async def _taken_over(self, run_id: str, wish: Wish) -> AsyncIterator[Lease]:
         """The lease, once whoever drives the run has been asked for it."""
         await self.stores.runs.wish(run_id, wish)
         try:
-            async with self._hold(run_id, wait=_ASKED_DRIVER) as lease:
+            async with self.stores.runs.lease(run_id, wait=_ASKED_DRIVER) as lease:
                 yield lease
         finally:
             await self.stores.runs.grant(run_id)
 
     async def _held(self, record: RunRecord, lease: Lease) -> RunRecord | None:
         """The run as it waits for a person before its next step; None when nothing is in the way."""
-        hold: Hold | None = None
-        if record.graph_version != GRAPH_VERSION:
-            hold = other_version(record, GRAPH_VERSION)
-        elif not await asyncio.to_thread(has_snapshot, self.settings, record):
-            hold = lost_snapshot(record)
-        if hold is None:
-            return None
-        item = await self.stores.reviews.open_item(hold.item(record.id, now()))
-        if item.decision is None:
-            return await self.stores.runs.update(record.id, at=now(), status="waiting")
-        if item.decision.kind != "approve":
-            return await self._cancelled(record.id)
-        await self._overcome(record, hold, self._graph(lease))
+        for hold in await asyncio.to_thread(obstacles, self.settings, record, GRAPH_VERSION):
+            item = await self.stores.reviews.open_item(hold.item(record.id, now()))
+            if item.decision is None:
+                return await self.stores.runs.update(record.id, at=now(), status="waiting")
+            if item.decision.kind != "approve":
+                return await self._cancelled(record.id)
+            await self._overcome(record, hold, self._graph(lease))
         return None
 
     async def _overcome(self, record: RunRecord, hold: Hold, graph: Graph) -> None:

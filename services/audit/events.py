@@ -8,7 +8,8 @@ What the audit log records: the name of each event, and what its entry says.
 | `run.taken_over`     | nothing: its worker died, and another goes on                              |
 | `run.cancel_asked`   | by*, reason*                                                               |
 | `run.cancelled`      | nothing more                                                               |
-| `run.rolled_back`    | to, left and entered (checkpoints), superseded, by*, reason*               |
+| `run.rollback_asked` | to, by*, reason*                                                           |
+| `run.rolled_back`    | to, left and entered (checkpoints), superseded                             |
 | `run.forked`         | from, at, changes (names), by*                                             |
 | `step.started`       | step, section, attempt                                                     |
 | `step.finished`      | step, section, attempt, seconds                                            |
@@ -56,6 +57,7 @@ RUN_TAKEN: Final = "run.taken"
 RUN_TAKEN_OVER: Final = "run.taken_over"
 RUN_CANCEL_ASKED: Final = "run.cancel_asked"
 RUN_CANCELLED: Final = "run.cancelled"
+RUN_ROLLBACK_ASKED: Final = "run.rollback_asked"
 RUN_ROLLED_BACK: Final = "run.rolled_back"
 RUN_FORKED: Final = "run.forked"
 STEP_STARTED: Final = "step.started"

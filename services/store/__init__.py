@@ -55,7 +55,7 @@ from ._embedded import DEFAULT_IDLE, EmbeddedServer, ServerStatus
 from ._journal import Accepted, Journal
 from ._layout import LAYOUT, check_home, open_home, open_layout
 from ._leases import TTL as LEASE_TTL
-from ._leases import Lease, fence_key
+from ._leases import Lease, Wish, fence_key
 from ._objects import ObjectStore
 from ._queue import Priority, QueueState, RunQueue, Taken
 from ._references import Freed, References
@@ -97,6 +97,7 @@ __all__ = [
     "Summary",
     "Taken",
     "UtcTime",
+    "Wish",
     "as_bytes",
     "check_home",
     "connect",

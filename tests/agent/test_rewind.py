@@ -290,3 +290,19 @@ async def test_a_run_whose_data_are_gone_starts_over_when_a_person_says_so(runne
     assert first.report_digest == again.report_digest
     assert "waiting" == again.status
     assert QUESTION == again.request["question"]
+
+
+async def test_every_obstacle_is_asked_about(runner: Runner) -> None:
+    """A run of another version whose data are gone too waits for both answers, one by one."""
+    await report(runner, "o1")
+    await runner.stores.runs.update("o1", at=now(), graph_version="0", snapshot="0" * 64)
+    asked = []
+    for _ in range(2):
+        await runner.drive("o1", nobody)
+        [item] = [i for i in await waiting(runner, "o1") if i.kind == "held"]
+        asked.append(item.code)
+        await runner.decide(item.id, Approve(), by="Ada")
+    again = await runner.drive("o1", nobody)
+
+    assert ["A205", "A203"] == asked
+    assert ("waiting", "publication") == (again.status, (await waiting(runner, "o1"))[-1].kind)
