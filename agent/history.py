@@ -6,6 +6,7 @@ from typing import Literal
 
 from agent.driving import Graph, thread_of
 from agent.stores import Stores
+from services.audit import revealed
 from services.evidence import Frozen
 from services.store import UtcTime
 
@@ -59,12 +60,13 @@ def _next(steps: tuple[str, ...]) -> str:
 
 
 async def _log(stores: Stores, run_id: str) -> list[Moment]:
+    values = await stores.audit.personal(run_id)
     return [
         Moment(
             at=entry.at,
             kind="log",
             what=entry.event,
-            detail=", ".join(f"{k} {v}" for k, v in entry.fields.items() if v not in ("", None)),
+            detail=entry.model_copy(update={"fields": revealed(entry, values)}).words(),
             place=entry.digest,
         )
         for entry in await stores.audit.entries(run_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -114,7 +114,7 @@ class ReviewQueue:
             named = "; ".join(f"{item.id} ({item.title})" for item in waiting)
             raise NotFound(f"Run {ref} has {len(waiting)} open items.", hint=f"Name one: {named}.")
         if items:
-            raise NotFound(f"Run {ref} waits for nobody.", hint="See `assay review list`.")
+            raise NotFound(f"Run {ref} waits for nobody.", hint=_last_word(items))
         raise NotFound(
             "There is no review item or run of that id.", hint="See `assay review list`."
         )
@@ -213,6 +213,19 @@ class ReviewQueue:
         with redis_errors():
             contents = await self._redis.mget(keys)
         return tuple(ReviewItem.model_validate_json(content) for content in contents if content)
+
+
+def _last_word(items: Sequence[ReviewItem]) -> str:
+    """What was decided last on a run, and by whom: who comes second wants to know."""
+    decided = [item for item in items if item.decided_at is not None]
+    if not decided:
+        return "See `assay review list`."
+    last = max(decided, key=lambda item: (item.decided_at, item.id))
+    assert last.decision is not None
+    return (
+        f"Item {last.id} was decided: {last.decision.kind} by {last.decided_by} "
+        f"at {last.decided_at:%Y-%m-%d %H:%M:%S} UTC."
+    )
 
 
 def _superseded(item: ReviewItem) -> ReviewItem:

@@ -195,6 +195,7 @@ async def test_history_shows_checkpoints_tries_and_effects(runner: Runner) -> No
     assert {"checkpoint", "log", "effect"} == {moment.kind for moment in moments}
     assert {"run.rolled_back", "review.decided", "publish done"} <= set(what)
     assert 2 <= what.count("next: compose")
+    assert any("by Ada" in moment.detail for moment in moments if moment.what == "review.decided")
 
 
 async def test_a_question_that_failed_is_worded_anew(runner: Runner) -> None:

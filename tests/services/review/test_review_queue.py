@@ -152,8 +152,9 @@ async def test_an_item_is_found_by_its_run_when_it_is_the_only_one(redis: Redis)
     await decide(queue, Approve())
     assert second == await queue.find("r-1")
     await queue.decide(second.id, Approve(), by="ada", at=NOON)
-    with pytest.raises(NotFound, match="waits for nobody"):
+    with pytest.raises(NotFound, match="waits for nobody") as late:
         await queue.find("r-1")
+    assert "approve by ada" in late.value.hint
     with pytest.raises(NotFound, match="no review item or run"):
         await queue.find("r-9")
 
