@@ -71,6 +71,7 @@ fuzz: setup ## Throw 100,000 random statements at the guard, and ask DuckDB abou
 .PHONY: chaos
 chaos: setup ## Kill workers, web server and store 500 times at random, and check that nothing was lost or done twice
 	$(BIN)/python tests/chaos/chaos.py --kills 500
+	$(BIN)/python tests/chaos/chaos.py --sweep
 	$(BIN)/pytest -m slow -n 0
 
 .PHONY: lock

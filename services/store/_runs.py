@@ -194,10 +194,12 @@ class RunRegistry:
         with redis_errors():
             return frozenset(_text(run_id) for run_id in await self._redis.smembers(_LEFT))
 
+    @failpoint("runs.wish")
     async def wish(self, run_id: str, what: Wish) -> None:
         """Ask whoever drives a run to end it or to let go of it; heard within a second."""
         await wish(self._redis, run_id, what)
 
+    @failpoint("runs.grant")
     async def grant(self, run_id: str) -> None:
         """Forget what was asked of a run's driver."""
         await grant(self._redis, run_id)

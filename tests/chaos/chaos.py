@@ -2,6 +2,7 @@
 Kills whatever it can while runs are under way, and then checks that nothing was lost or done twice.
 
     python tests/chaos/chaos.py --kills 500
+    python tests/chaos/chaos.py --sweep
 
 Workers, the web process and the store are killed with -9 at random; workers also end by themselves
 at named places (`services.failpoints`). Runs are posted over HTTP and approved as they come to wait.
@@ -63,6 +64,8 @@ class Crew:
     workers: int
     share: float
     port: int
+    place: str = ""
+    """Where the next processes to be started end, if they come by it."""
     processes: dict[str, subprocess.Popen[bytes]] = dataclasses.field(default_factory=dict)
 
     def tend(self) -> int:
@@ -77,9 +80,13 @@ class Crew:
         return ended
 
     def _start(self, name: str) -> subprocess.Popen[bytes]:
-        traps = {"ASSAY_FAILPOINTS": f"*=kill~{self.share}"} if self.share else {}
+        traps = ""
+        if self.place:
+            traps = f"{self.place}=kill"
+        elif self.share and name != "web":
+            traps = f"*=kill~{self.share}"
         command = ("serve", "--port", str(self.port)) if name == "web" else ("worker",)
-        environment = self.environment | (traps if name != "web" else {})
+        environment = self.environment | {"ASSAY_FAILPOINTS": traps}
         return subprocess.Popen([*ASSAY, *command], env=environment, cwd=ROOT, **QUIET)
 
     def kill(self, name: str) -> None:
@@ -283,7 +290,13 @@ async def run(options: argparse.Namespace, folder: Path) -> int:
     crew = Crew(environment, options.workers, options.share, free_port())
     expected = await undisturbed(settings, crew)
     try:
-        accepted = await storm(options, settings, crew)
+        if options.sweep:
+            from sweep import sweep
+
+            crew = dataclasses.replace(crew, workers=1, share=0.0, processes={})
+            accepted = await sweep(settings, crew)
+        else:
+            accepted = await storm(options, settings, crew)
         crew.share = 0.0
         await calm(settings, crew, list(accepted))
     finally:
@@ -308,6 +321,9 @@ def main() -> int:
         "--share", type=float, default=0.01, help="chance that a worker ends at a named place"
     )
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument(
+        "--sweep", action="store_true", help="end processes at each named place in turn instead"
+    )
     parser.add_argument("--keep", action="store_true", help="leave the folder for a look")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="assay-chaos-"))

@@ -79,7 +79,8 @@ def main() -> int:
     ]
     started = time.perf_counter()
     shares, findings = [], []
-    with multiprocessing.Pool(options.jobs) as pool:
+    # A process for each part: the engine keeps what large results took.
+    with multiprocessing.Pool(options.jobs, maxtasksperchild=1) as pool:
         for made in pool.imap_unordered(share, tasks):
             shares.append(made)
             findings += made["findings"]
