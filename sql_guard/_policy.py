@@ -48,7 +48,7 @@ class Limits(Frozen):
     add_row_limit: PositiveInt | None = None
     """A row limit that the canonical text gets when its own is missing or larger."""
     max_check_ms: PositiveInt = 250
-    """Processor time that one check may take, however busy the machine; a text that takes more is refused."""
+    """Processor time of one try at a check, however busy the machine; a text that passes it twice is refused."""
 
 
 class RoleTable(Frozen):

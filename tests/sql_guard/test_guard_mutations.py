@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -208,3 +209,27 @@ def test_a_check_that_runs_out_of_time_refuses(
     first = Guard(policy).check("SELECT desk FROM risk.limits").violations[0]
 
     assert "max_check_ms" == first.rule
+
+
+def test_a_pause_of_the_interpreter_refuses_nothing(
+    policy: GuardPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python's collector may take all the time of a first try; a second has its own."""
+    pauses = iter([1.0])
+    monkeypatch.setattr(_guard, "tokens_of", paused(_guard.tokens_of, pauses))
+    verdict = Guard(policy).check("SELECT desk FROM risk.limits")
+
+    assert verdict.allowed
+    assert [] == list(pauses)
+
+
+def paused(function: Any, pauses: Iterator[float]) -> Any:
+    """*function*, after as many seconds of work as *pauses* has next."""
+
+    def slow(*args: Any) -> Any:
+        until = thread_time() + next(pauses, 0.0)
+        while thread_time() < until:
+            pass
+        return function(*args)
+
+    return slow
