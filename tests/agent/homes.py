@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
-ASSAY = (sys.executable, "-m", "agent")
+from tests.agent.nursery import Command
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,25 @@ class Home:
             "XDG_CONFIG_HOME": str(self.folder / "config"),
         }
 
+    def start(self, *arguments: str, **environment: str) -> Command:
+        """`assay` in the background."""
+        return Command(arguments, environment=self.environment | environment, folder=self.folder)
+
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `assay` to its end."""
+        with self.start(*arguments, **environment) as command:
+            too_long = threading.Timer(240, command.kill)
+            too_long.start()
+            said = command.stderr.read()
+            too_long.cancel()
+            code = command.wait(10)
+            return subprocess.CompletedProcess(arguments, code, command.output(), said)
+
+    def run_afresh(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `assay` to its end, in an interpreter of its own."""
         return subprocess.run(
-            [*ASSAY, *arguments],
-            env=self.environment | environment,
+            [sys.executable, "-m", "agent", *arguments],
+            env=self.environment,
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -62,24 +76,12 @@ class Home:
     def _signal_when(
         self, number: signal.Signals, line: str, *arguments: str
     ) -> subprocess.CompletedProcess[str]:
-        process = subprocess.Popen(
-            [*ASSAY, *arguments],
-            env=self.environment,
-            cwd=self.folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            # Whoever started the tests may ignore Ctrl-C; a user's shell does not.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-        )
-        assert process.stderr is not None
-        with process.stderr:
-            seen = any(line in text for text in process.stderr)
-            process.send_signal(number)
-            rest = process.stderr.read()
-        assert seen, f"{line!r} never showed"
-        return subprocess.CompletedProcess(arguments, process.wait(), "", rest)
+        with self.start(*arguments) as command:
+            seen = any(line in text for text in command.stderr)
+            command.send_signal(number)
+            rest = command.stderr.read()
+            assert seen, f"{line!r} never showed"
+            return subprocess.CompletedProcess(arguments, command.wait(60), "", rest)
 
     def report(self, run_id: str) -> dict[str, Any]:
         """A run's report.json."""

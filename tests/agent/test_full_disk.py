@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -19,7 +20,7 @@ from redis import Redis
 
 from services.store import EmbeddedServer
 from tests.agent.conftest import close_home, make_home
-from tests.agent.homes import ASSAY, Home
+from tests.agent.homes import Home
 
 
 @contextmanager
@@ -28,23 +29,15 @@ def serving(home: Home) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [*ASSAY, "serve", "--port", str(port)],
-        env=home.environment,
-        cwd=home.folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
     url = f"http://127.0.0.1:{port}"
-    try:
+    with home.start("serve", "--port", str(port)) as process:
         deadline = time.monotonic() + 60
         while call(f"{url}/readyz")[0] != 200:
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.1)
         yield url
-    finally:
-        process.terminate()
+        process.send_signal(signal.SIGTERM)
         process.wait(20)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from services.store import RunQueue, connect
-from tests.agent.homes import ASSAY, Home
+from tests.agent.homes import Home
 from tests.agent.servers import Server, free_port
 
 QUESTION = "NPL ratio by segment"
@@ -46,15 +46,7 @@ class Process:
 
     def __init__(self, home: Home, *arguments: str) -> None:
         self.lines: list[str] = []
-        self._process = subprocess.Popen(
-            [*ASSAY, *arguments],
-            env=home.environment,
-            cwd=home.folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            text=True,
-        )
+        self._command = home.start(*arguments)
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
@@ -67,17 +59,16 @@ class Process:
         return found[0]
 
     def wait(self) -> int:
-        return self._process.wait(PATIENCE)
+        return self._command.wait(PATIENCE)
 
     def end(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        self._command.kill()
         self._reader.join()
+        with self._command:
+            self._command.wait()
 
     def _read(self) -> None:
-        assert self._process.stderr is not None
-        with self._process.stderr as lines:
-            self.lines.extend(line.rstrip() for line in lines)
+        self.lines.extend(line.rstrip() for line in self._command.stderr)
 
 
 @pytest.fixture

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 
 import pytest
 
-from tests.agent.homes import ASSAY, Home
+from tests.agent.homes import Home
+from tests.agent.nursery import Command
 
 QUESTION = "NPL ratio by segment"
 PATIENCE = 120.0
@@ -22,37 +23,23 @@ class Crew:
 
     def __init__(self, home: Home) -> None:
         self.home = home
-        self.processes: list[subprocess.Popen[str]] = []
+        self.processes: list[Command] = []
 
-    def worker(self, failpoints: str = "") -> subprocess.Popen[str]:
+    def worker(self, failpoints: str = "") -> Command:
         """One more worker, once it is ready."""
-        process = subprocess.Popen(
-            [*ASSAY, "worker"],
-            env=self.home.environment | {"ASSAY_FAILPOINTS": failpoints},
-            cwd=self.home.folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            text=True,
-        )
+        process = self.home.start("worker", ASSAY_FAILPOINTS=failpoints)
         self.processes.append(process)
-        assert process.stderr is not None
         assert "worker ready" in process.stderr.readline()
         return process
-
-    def end(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait()
-            if process.stderr:
-                process.stderr.close()
 
 
 @pytest.fixture
 def crew(home: Home) -> Iterator[Crew]:
-    made = Crew(home)
-    yield made
-    made.end()
+    with ExitStack() as ends:
+        made = Crew(home)
+        yield made
+        for process in made.processes:
+            ends.enter_context(process)
 
 
 def start(home: Home, run_id: str, *arguments: str) -> None:
@@ -111,7 +98,6 @@ def test_with_another_worker_alive_a_run_is_taken_over_within_five_seconds(
     """From the death of the one to the other's first word about it."""
     doomed = crew.worker("step.compose:before=kill")
     start(home, "r1", "--template", "quarterly")
-    assert doomed.stderr is not None
     next(line for line in doomed.stderr if "retrieve" in line)
     crew.worker()
     assert -signal.SIGKILL == doomed.wait(PATIENCE)
@@ -127,7 +113,6 @@ def test_a_stopped_worker_finishes_its_steps_and_hands_over(home: Home, crew: Cr
     """SIGTERM in the midst of a report loses no finished step, and another worker ends it."""
     first = crew.worker()
     start(home, "r1", "--template", "quarterly")
-    assert first.stderr is not None
     for line in first.stderr:
         if "retrieve" in line:
             break
@@ -166,12 +151,11 @@ def test_a_poisoned_run_waits_for_a_person_and_stops_no_other(home: Home, crew: 
 
 def test_a_worker_that_slept_through_its_lease_writes_nothing(home: Home, crew: Crew) -> None:
     """Another took the run over; the late one is told, and the run has one end."""
-    stalled = crew.worker("step.analyse:before=stall")
+    crew.worker("step.analyse:before=stall")
     start(home, "r1")
     time.sleep(1)
     crew.worker()
     waits(home, "r1")
-    assert stalled.stderr is not None
     time.sleep(3)
     steps = [e["fields"]["step"] for e in events(home, "r1") if e["event"] == "step.finished"]
 
@@ -185,7 +169,6 @@ def test_a_cancelled_run_ends_wherever_it_is(home: Home, crew: Crew) -> None:
     waiting = home.json("run", "cancel", "queued", "--reason", "not needed")
     worker = crew.worker()
     start(home, "busy", "--template", "quarterly")
-    assert worker.stderr is not None
     for line in worker.stderr:
         if "retrieve" in line:
             break
