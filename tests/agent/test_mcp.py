@@ -174,9 +174,11 @@ async def test_with_keys_a_client_says_who_asks(
 async def test_the_same_tools_over_http_under_the_same_keys(make_runner: Any) -> None:
     """At /mcp a key asks; nobody, a session's browser and a page of another site do not."""
     async with make_runner() as runner:
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+        async with over_http(runner) as http:  # no key yet: open to this machine alone
+            rebound = await http.post("/mcp", json=body, headers={"Host": "evil.example"})
         key = await key_of(runner, "jobs", "analyst", tenant="north")
         async with over_http(runner) as http:
-            body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
             nobody = await http.post("/mcp", json=body, headers={"Cookie": "assay_session=x"})
             bearer = {"Authorization": f"Bearer {key}"}
             foreign = await http.post(
@@ -192,6 +194,7 @@ async def test_the_same_tools_over_http_under_the_same_keys(make_runner: Any) ->
         record = await runner.stores.runs.get("h1")
 
     assert (401, "A304") == (nobody.status_code, nobody.json()["code"])
+    assert (403, "A305") == (rebound.status_code, rebound.json()["code"])
     assert (403, "A305") == (foreign.status_code, foreign.json()["code"])
     assert 413 == large.status_code
     assert started == again
