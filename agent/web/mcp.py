@@ -67,9 +67,10 @@ async def _bearer(request: Request) -> Identity:
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
         raise NotPermitted("A page of another site may not ask here.")
-    if "authorization" not in request.headers and not request.app.state.is_open:
+    who = await identify(request)
+    if "authorization" not in request.headers and who.kind != "local":
         raise NotAuthenticated("This needs a key.", hint="Send `Authorization: Bearer KEY`.")
-    return await identify(request)
+    return who
 
 
 async def _who_asks(context: Context) -> Identity:

@@ -23,7 +23,7 @@ from agent.driving import now
 from agent.intake import prepare
 from agent.runner import Runner
 from agent.web.app import make_app
-from services.access import ApiKey, ApiKeys, Role, local_identity
+from services.access import ApiKey, ApiKeys, Identity, Role, Sessions, local_identity
 from services.errors import NotAuthenticated
 from tests.agent.driven import QUESTION, approve, report, waiting
 from tests.agent.homes import Home
@@ -179,7 +179,14 @@ async def test_the_same_tools_over_http_under_the_same_keys(make_runner: Any) ->
             rebound = await http.post("/mcp", json=body, headers={"Host": "evil.example"})
         key = await key_of(runner, "jobs", "analyst", tenant="north")
         async with over_http(runner) as http:
-            nobody = await http.post("/mcp", json=body, headers={"Cookie": "assay_session=x"})
+            nobody = await http.post("/mcp", json=body)
+            person = Identity(
+                name="Grace", kind="user", tenant="north", roles=frozenset({"analyst"})
+            )
+            cookie, _ = await Sessions(runner.stores.redis).open(person)
+            browser = await http.post(
+                "/mcp", json=body, headers={"Cookie": f"assay_session={cookie}"}
+            )
             bearer = {"Authorization": f"Bearer {key}"}
             foreign = await http.post(
                 "/mcp", json=body, headers={**bearer, "Origin": "https://evil.example"}
@@ -193,7 +200,8 @@ async def test_the_same_tools_over_http_under_the_same_keys(make_runner: Any) ->
             again = await call(client, "report", question=QUESTION, run="h1")
         record = await runner.stores.runs.get("h1")
 
-    assert (401, "A304") == (nobody.status_code, nobody.json()["code"])
+    for answer in (nobody, browser):
+        assert (401, "A304") == (answer.status_code, answer.json()["code"])
     assert (403, "A305") == (rebound.status_code, rebound.json()["code"])
     assert (403, "A305") == (foreign.status_code, foreign.json()["code"])
     assert 413 == large.status_code
