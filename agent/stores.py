@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from services.audit import AuditLog, events
 from services.review import Decision, Reject, ReviewItem, ReviewQueue
+from services.schedules import ScheduleBook
 from services.settings import Settings
 from services.store import (
     BlobStore,
@@ -43,6 +44,7 @@ class Stores:
     objects: ObjectStore
     effects: EffectLedger
     spending: Spending
+    schedules: ScheduleBook
 
     async def ping(self) -> str:
         """The server's name and version; raises `StoreUnavailable` when it does not answer."""
@@ -111,6 +113,7 @@ async def open_stores(
             objects=objects,
             effects=EffectLedger(redis),
             spending=Spending(redis),
+            schedules=ScheduleBook(redis),
         )
     finally:
         await redis.aclose()
