@@ -362,7 +362,7 @@ class Runner:
     async def _held(self, record: RunRecord, lease: Lease) -> RunRecord | None:
         """The run as it waits for a person before its next step; None when nothing is in the way."""
         for hold in await asyncio.to_thread(obstacles, self.settings, record, GRAPH_VERSION):
-            item = await self.stores.reviews.open_item(hold.item(record.id, now()))
+            item = await self.stores.reviews.open_item(hold.item(record, now()))
             if item.decision is None:
                 return await self.stores.runs.update(record.id, at=now(), status="waiting")
             if item.decision.kind != "approve":
