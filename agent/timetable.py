@@ -27,11 +27,6 @@ _PUT_OFF: Final = timedelta(seconds=30)
 """How long a tick waits that could not be accepted now: the queue is full, the warehouse is busy."""
 
 
-def requester(name: str) -> str:
-    """Whom the runs of a schedule are requested by."""
-    return f"schedule:{name}"
-
-
 @dataclass(frozen=True, slots=True)
 class Timetable:
     """A chore of a worker: starts what is due, and is called again and again."""
@@ -113,10 +108,7 @@ class Timetable:
             template=schedule.template,
             formats=schedule.formats,
         )
-        request = accepted.request.model_copy(
-            update={"trigger": "schedule", "requested_by": requester(schedule.name)}
-        )
-        return replace(accepted, request=request)
+        return accepted.asked_by(f"schedule:{schedule.name}", "schedule")
 
     def _tell(self, schedule: Schedule, settled: Schedule, due: Plan) -> None:
         if settled.last_error is not None:

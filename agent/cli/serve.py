@@ -60,6 +60,7 @@ def worker() -> None:
     """
     from agent.cli.drive import Progress
     from agent.opening import open_runner
+    from agent.timetable import Timetable
     from agent.worker import Worker
     from services.settings import load_settings
 
@@ -72,7 +73,8 @@ def worker() -> None:
             loop.add_signal_handler(number, _told_to_stop, stop, number)
         async with open_runner(settings) as runner:
             err().print("worker ready")
-            await Worker(runner, stop, Progress(), err().print).serve()
+            chores = (Timetable(runner, err().print),)
+            await Worker(runner, stop, Progress(), err().print, chores=chores).serve()
         err().print("worker stopped")
 
     asyncio.run(work())

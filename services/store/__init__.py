@@ -37,12 +37,14 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:review:open`            | zset   | the same, of the open ones only                    |
 | `assay:review:run:RUN`         | set    | the items of a run                                 |
 | `assay:review:answered`        | set    | decided items whose runs nobody has queued yet     |
+| `assay:schedules:of:TENANT`    | hash   | name of a schedule: `Schedule`                     |
+| `assay:schedules:due`          | zset   | NAME:TENANT by when it is looked at next, in seconds |
 | `assay:audit:...`              |        | the audit log; its keys are in `services.audit`    |
 
 A content's name is its key without `assay:`, or `object:DIGEST` when it is a file.
 
-Some values are written by `services.checkpointer`, `services.review` and `services.audit`, which
-stand on this package.
+Some values are written by `services.checkpointer`, `services.review`, `services.schedules` and
+`services.audit`, which stand on this package.
 """
 
 from redis.asyncio import Redis
