@@ -22,6 +22,8 @@ from services.store import (
     RunQueue,
     RunRegistry,
     Spending,
+    Tally,
+    WorkerBoard,
     connect,
     open_home,
     open_layout,
@@ -45,6 +47,8 @@ class Stores:
     effects: EffectLedger
     spending: Spending
     schedules: ScheduleBook
+    workers: WorkerBoard
+    tally: Tally
 
     async def ping(self) -> str:
         """The server's name and version; raises `StoreUnavailable` when it does not answer."""
@@ -114,6 +118,8 @@ async def open_stores(
             effects=EffectLedger(redis),
             spending=Spending(redis),
             schedules=ScheduleBook(redis),
+            workers=WorkerBoard(redis),
+            tally=Tally(redis),
         )
     finally:
         await redis.aclose()

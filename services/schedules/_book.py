@@ -95,6 +95,11 @@ class ScheduleBook:
             found += [Schedule.model_validate_json(content)] if content else []
         return tuple(found)
 
+    async def late(self, since: datetime) -> int:
+        """How many schedules were to be looked at before that, and were not."""
+        with redis_errors():
+            return int(await self._redis.zcount(_DUE, "-inf", f"({int(since.timestamp())}"))
+
     @failpoint("schedules.change")
     async def change(
         self, name: str, change: Callable[[Schedule], Schedule], *, tenant: str = ""
