@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,6 +12,7 @@ from agent.opening import open_runner
 from agent.web import health, pages
 from agent.web.access import is_open
 from agent.web.api import runs, schedules
+from agent.web.bounds import Bounds
 from agent.web.problems import answer_problems
 from agent.web.serving import PATIENCE
 from services.settings import Settings
@@ -27,8 +29,10 @@ def make_app(settings: Settings) -> FastAPI:
             yield
 
     app = FastAPI(title="Assay", version="1", lifespan=lifespan)
+    app.state.closing = asyncio.Event()
     answer_problems(app)
     for router in (health.router, runs.router, schedules.router):
         app.include_router(router)
     pages.add_pages(app)
+    app.add_middleware(Bounds, closing=app.state.closing, max_body=settings.max_body)
     return app

@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -32,7 +33,7 @@ _LEAST_FREE: Final = 50_000_000
 """Bytes; with fewer left, a report may not fit."""
 
 
-class _NotReady(Exception):  # noqa: N818 (a word for a part, no failure of this one)
+class _NotReady(Exception):
     """Why a part cannot be used, in words that hold no path, address or name."""
 
 
@@ -54,7 +55,7 @@ async def readyz(request: Request) -> Response:
     }
     said = await asyncio.gather(*(_said(check(runner)) for check in checks.values()))
     parts = dict(zip(checks, said, strict=True))
-    if getattr(request.app.state, "is_closing", False):
+    if request.app.state.closing.is_set():
         parts["process"] = "is shutting down"
     is_ready = set(parts.values()) == {"ok"}
     document: dict[str, Any] = {"status": "ok" if is_ready else "not ready", "parts": parts}
@@ -109,15 +110,17 @@ async def _disk(runner: Runner) -> None:
 
 
 def _check_writable(folder: Path) -> None:
-    if shutil.disk_usage(_that_exists(folder)).free < _LEAST_FREE:
+    """Write a little; of a folder that is still to be made, look at the one it will be in."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if shutil.disk_usage(there).free < _LEAST_FREE:
         raise _NotReady("is nearly full")
-    probe = _that_exists(folder) / f".assay-probe-{secrets.token_hex(4)}"
+    if there != folder.absolute():
+        if not os.access(there, os.W_OK):
+            raise _NotReady("cannot be written")
+        return
+    probe = there / f".assay-probe-{secrets.token_hex(4)}"
     try:
         probe.write_bytes(b"ready?")
     finally:
-        probe.unlink(missing_ok=True)
-
-
-def _that_exists(folder: Path) -> Path:
-    """The folder, or where it will be made."""
-    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)

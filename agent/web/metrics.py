@@ -5,7 +5,6 @@ says the same. No label has more than a few values, and none is an id or a tenan
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final, get_args
@@ -40,26 +39,43 @@ async def exposition(stores: Stores, settings: Settings) -> bytes:
 
 async def read(stores: Stores, settings: Settings, *, at: datetime) -> list[Metric]:
     """The metrics as they are now."""
-    queue, states, inbox, workers, late, *tallies = await asyncio.gather(
-        stores.queue.load(),
-        stores.runs.states(),
-        standing(stores.redis, at=at),
-        stores.workers.alive(),
-        stores.schedules.late(at - _LATE),
-        *(stores.tally.of(what) for what in (GUARD_REFUSALS, WEBHOOKS_REJECTED, REFUSED)),
-    )
-    refusals, rejected, limited = tallies
+    tally = stores.tally
+    inbox = await standing(stores.redis, at=at)
     return [
-        *_queue(queue, settings.queue_limit),
-        _by("assay_runs", "Runs, by how far they are", "status", _all(RunStatus, states)),
+        *_queue(await stores.queue.load(), settings.queue_limit),
+        _by(
+            "assay_runs",
+            "Runs, by how far they are",
+            "status",
+            _all(RunStatus, await stores.runs.states()),
+        ),
         _by("assay_review_open", "Open review items", "kind", _all(ItemKind, inbox.kinds)),
         _one("assay_review_age_seconds", "Age of the oldest open item", inbox.oldest),
         _one("assay_review_overdue", "Open items past their deadline", inbox.overdue),
-        _one("assay_schedules_late", "Schedules whose tick nobody has started", late),
-        *_workers(workers),
-        _count("assay_guard_refusals", "Statements that workers' guard refused", "rule", refusals),
-        _count("assay_webhook_rejected", "Webhooks that were refused", "reason", rejected),
-        _count("assay_requests_limited", "Requests above their rate limit", "door", limited),
+        _one(
+            "assay_schedules_late",
+            "Schedules whose tick nobody has started",
+            await stores.schedules.late(at - _LATE),
+        ),
+        *_workers(await stores.workers.alive()),
+        _count(
+            "assay_guard_refusals",
+            "Statements that workers' guard refused",
+            "rule",
+            await tally.of(GUARD_REFUSALS),
+        ),
+        _count(
+            "assay_webhook_rejected",
+            "Webhooks that were refused",
+            "reason",
+            await tally.of(WEBHOOKS_REJECTED),
+        ),
+        _count(
+            "assay_requests_limited",
+            "Requests above their rate limit",
+            "door",
+            await tally.of(REFUSED),
+        ),
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from pydantic_core import from_json
 from redis.asyncio import Redis
 
-from services.store import redis_errors
+from services.store import as_bytes, redis_errors
 
 from ._queue import _ITEM, _OPEN
 
@@ -31,9 +31,9 @@ async def standing(redis: Redis, *, at: datetime) -> Standing:
     kinds: Counter[str] = Counter()
     overdue = start = 0
     with redis_errors():
-        oldest = await redis.zrange(_OPEN, 0, 0, withscores=True)
+        oldest: list[tuple[bytes, float]] = await redis.zrange(_OPEN, 0, 0, withscores=True)  # type: ignore[assignment]  # its type says less
         while ids := await redis.zrange(_OPEN, start, start + _PAGE - 1):
-            contents = await redis.mget([_ITEM.encode() + item_id for item_id in ids])
+            contents = await redis.mget([_ITEM + as_bytes(item_id).decode() for item_id in ids])
             for item in (from_json(content) for content in contents if content):
                 kinds[item["kind"]] += 1
                 overdue += _is_overdue(item, at)

@@ -33,7 +33,7 @@ return 0
 class Rate(NamedTuple):
     """So many times in so long, such as `120/m`."""
 
-    count: int
+    times: int
     period: timedelta
 
     @classmethod
@@ -57,6 +57,6 @@ class RateLimits:
         period = rate.period / timedelta(microseconds=1)
         with redis_errors():
             wait = await self._redis.register_script(_TAKE)(
-                keys=[_LIMIT + who], args=[period / rate.count, period]
+                keys=[_LIMIT + who], args=[period / rate.times, period]
             )
         return timedelta(microseconds=int(wait))
