@@ -28,6 +28,7 @@ end
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('ZREM', KEYS[4], ARGV[1])
 redis.call('SREM', KEYS[5], ARGV[1])
+if redis.call('ZCARD', KEYS[3]) == 0 then redis.call('DEL', KEYS[2]) end
 redis.call('UNLINK', KEYS[1], unpack(KEYS, 6))
 return 1
 """
