@@ -225,6 +225,9 @@ class Settings(BaseSettings):
         gt=0,
         description="Size of the largest request that the HTTP door takes, such as 1MB.",
     )
+    mcp_key: SecretStr | None = Field(
+        default=None, description="API key that `assay mcp` asks under; unset: the person here."
+    )
     capture_content: bool = Field(
         default=False, description="Write prompts, answers and SQL parameters into traces."
     )

@@ -11,8 +11,9 @@ from fastapi import FastAPI
 from agent.opening import open_runner
 from agent.web import health, pages
 from agent.web.access import is_open
-from agent.web.api import runs, schedules
+from agent.web.api import inbox, runs, schedules
 from agent.web.bounds import Bounds
+from agent.web.mcp import add_mcp, mcp_open
 from agent.web.problems import answer_problems
 from agent.web.serving import PATIENCE
 from services.settings import Settings
@@ -26,13 +27,15 @@ def make_app(settings: Settings) -> FastAPI:
         async with open_runner(settings, patience=PATIENCE) as runner:
             app.state.runner = runner
             app.state.is_open = await is_open(runner.stores.redis, settings)
-            yield
+            async with mcp_open(app, runner):
+                yield
 
     app = FastAPI(title="Assay", version="1", lifespan=lifespan)
     app.state.closing = asyncio.Event()
     answer_problems(app)
-    for router in (health.router, runs.router, schedules.router):
+    for router in (health.router, runs.router, schedules.router, inbox.router):
         app.include_router(router)
+    add_mcp(app)
     pages.add_pages(app)
     app.add_middleware(Bounds, closing=app.state.closing, max_body=settings.max_body)
     return app

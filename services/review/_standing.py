@@ -14,8 +14,6 @@ from services.store import as_bytes, redis_errors
 from ._queue import _ITEM, _OPEN
 
 _PAGE: Final = 500
-_DEADLINES: Final = ("due_at", "deadline")
-"""Where an item says until when it is to be decided."""
 
 
 class Standing(NamedTuple):
@@ -43,5 +41,5 @@ async def standing(redis: Redis, *, at: datetime) -> Standing:
 
 
 def _is_overdue(item: dict[str, Any], at: datetime) -> bool:
-    until = next((item[name] for name in _DEADLINES if item.get(name)), None)
-    return until is not None and datetime.fromisoformat(until).astimezone(UTC) < at
+    due_at = (item.get("deadline") or {}).get("due_at")
+    return due_at is not None and datetime.fromisoformat(due_at).astimezone(UTC) <= at
