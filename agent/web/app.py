@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from agent.opening import open_runner
-from agent.web import health, pages
-from agent.web.access import is_open
-from agent.web.api import runs
-from agent.web.problems import answer_problems
+from agent.web import health, login, pages
+from agent.web.access import is_open, provider_of
+from agent.web.api import runs, whoami
+from agent.web.defences import add_defences
+from agent.web.problems import answer_problems, refuse
 from agent.web.serving import PATIENCE
 from services.settings import Settings
 
@@ -27,8 +28,10 @@ def make_app(settings: Settings) -> FastAPI:
             yield
 
     app = FastAPI(title="Assay", version="1", lifespan=lifespan)
+    app.state.provider = provider_of(settings)
     answer_problems(app)
-    for router in (health.router, runs.router):
+    add_defences(app, refuse)
+    for router in (health.router, login.router, runs.router, whoami.router):
         app.include_router(router)
     pages.add_pages(app)
     return app

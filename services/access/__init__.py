@@ -27,7 +27,7 @@ from ._keys import ApiKey, ApiKeys, check_name, check_roles, check_tenant
 from ._openness import has_members
 from ._refusals import KEPT, Refusal, Refusals, plain
 from ._sessions import IDLE, LIFETIME, Session, Sessions
-from ._users import User, Users
+from ._users import User, Users, check_password
 
 __all__ = [
     "IDLE",
@@ -49,6 +49,7 @@ __all__ = [
     "User",
     "Users",
     "check_name",
+    "check_password",
     "check_roles",
     "check_tenant",
     "granted_by",

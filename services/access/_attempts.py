@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import math
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -23,6 +24,8 @@ Most attempts in a window: on one name from one address, on one name, from one a
 The first is what a person meets. With the second alone anybody could keep a person out by failing
 in their name, so it is wider; the third bounds who tries many names.
 """
+_VISITS: Final = 100
+"""Most departures for the identity provider from one address in a window."""
 
 # An attempt counts before its password is looked at: a thousand at once are a thousand. When one
 # limit is reached it counts nowhere, and the answer is how long to wait.
@@ -57,10 +60,18 @@ class Attempts:
     @failpoint("access.count_attempt")
     async def count(self, name: str, address: str) -> None:
         """Note an attempt; raises `TooManyRequests` when there were too many already."""
+        await self._count(_keys(name, address), _LIMITS)
+
+    @failpoint("access.count_visit")
+    async def count_visit(self, address: str) -> None:
+        """Note that a browser leaves for the identity provider, for which something is kept."""
+        await self._count([_key(f"visits:{_network(address)}")], (_VISITS,))
+
+    async def _count(self, keys: Sequence[str], limits: Sequence[int]) -> None:
         script = self._redis.register_script(_ATTEMPT)
         milliseconds = int(self._window.total_seconds() * 1_000)
         with redis_errors():
-            wait = await script(keys=_keys(name, address), args=[milliseconds, *_LIMITS])
+            wait = await script(keys=keys, args=[milliseconds, *limits])
         if wait:
             seconds = math.ceil(wait / 1_000)
             raise TooManyRequests(
@@ -79,10 +90,12 @@ class Attempts:
 
 def _keys(name: str, address: str) -> list[str]:
     network = _network(address)
-    return [
-        _FAILED + hashlib.sha256(part.encode("utf-8", "replace")).hexdigest()
-        for part in (f"both:{network}:{name}", f"name:{name}", f"address:{network}")
-    ]
+    parts = (f"both:{network}:{name}", f"name:{name}", f"address:{network}")
+    return [_key(part) for part in parts]
+
+
+def _key(what: str) -> str:
+    return _FAILED + hashlib.sha256(what.encode("utf-8", "replace")).hexdigest()
 
 
 def _network(address: str) -> str:

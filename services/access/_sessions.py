@@ -77,16 +77,21 @@ class Sessions:
         self, redis: Redis, *, idle: timedelta = IDLE, lifetime: timedelta = LIFETIME
     ) -> None:
         self._redis = redis
+        self._users = Users(redis)
         self._idle = _milliseconds(idle)
         self._lifetime = _milliseconds(lifetime)
 
     @failpoint("access.open_session")
-    async def open(self, identity: Identity, *, proof: str = "") -> tuple[str, Session]:
+    async def open(self, identity: Identity, *, proof: str | None = None) -> tuple[str, Session]:
         """
         A new session and its cookie's value: nobody signs in to a session that was there before.
 
-        A user's has the *proof* of their password (`User.proof`).
+        A user's is bound to the *proof* of the password that was given (`User.proof`), or to that of
+        the one they have now.
         """
+        if proof is None:
+            user = await self._users.find(identity.name) if identity.kind == "user" else None
+            proof = user.proof if user else ""
         cookie = secrets.token_urlsafe(32)
         session = Session(identity=identity, csrf=secrets.token_urlsafe(32), proof=proof)
         script = self._redis.register_script(_OPEN)
@@ -133,7 +138,7 @@ class Sessions:
 
     async def _current(self, session: Session) -> Session | None:
         """The session of a user as they are today; None when they went, or have another password."""
-        user = await Users(self._redis).find(session.identity.name)
+        user = await self._users.find(session.identity.name)
         if user is None or not hmac.compare_digest(user.proof, session.proof):
             return None
         return session.model_copy(update={"identity": user.identity})

@@ -113,7 +113,13 @@ class Users:
             raise NotFound(_UNKNOWN, hint=_SEE)
         return user
 
+    async def any(self) -> bool:
+        """Whether there is anybody."""
+        with redis_errors():
+            return bool(await self._redis.exists(_USERS))
+
     async def list(self) -> tuple[User, ...]:
+        """Everybody, by name."""
         with redis_errors():
             contents = await self._redis.hvals(_USERS)
         users = (User.model_validate_json(content) for content in contents)
@@ -151,10 +157,15 @@ class Users:
                     return changed
 
 
-async def digest_of(password: str) -> str:
-    """The digest that is kept of *password*; raises `Invalid` when it is too short or too long."""
+def check_password(password: str) -> None:
+    """Raise `Invalid` when it is too short or too long."""
     if not _SHORTEST <= len(password) <= _LONGEST:
         raise Invalid(f"A password has {_SHORTEST} to {_LONGEST:,} characters.")
+
+
+async def digest_of(password: str) -> str:
+    """The digest that is kept of *password*."""
+    check_password(password)
     return await _hashing(_hasher().hash, password.encode("utf-8", "replace"))
 
 

@@ -29,14 +29,22 @@ class Discovery(Frozen):
     jwks_uri: str
 
 
-def check_url(url: str) -> str:
-    """*url* when what it gives can be believed: over TLS, or from this machine itself."""
-    parts = urlsplit(url)
-    if parts.hostname and (parts.scheme == "https" or _is_here(parts.scheme, parts.hostname)):
-        return url
-    raise SettingInvalid(
-        "The identity provider has to be asked over https.", hint="Check ASSAY_OIDC_ISSUER."
-    )
+def check_issuer(url: str) -> None:
+    """Raise `SettingInvalid` for an issuer whose answers could not be believed."""
+    if not _is_safe(url):
+        raise SettingInvalid(
+            "The identity provider has to be asked over https.", hint="Check ASSAY_OIDC_ISSUER."
+        )
+
+
+def _is_safe(url: str) -> bool:
+    """Whether what comes from there can be believed: over TLS, or from this machine itself."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    host = parts.hostname
+    return bool(host) and (parts.scheme == "https" or _is_here(parts.scheme, host or ""))
 
 
 async def fetch_discovery(issuer: str) -> Discovery:
@@ -47,19 +55,20 @@ async def fetch_discovery(issuer: str) -> Discovery:
     except ValidationError:
         raise _unusable() from None
     if found.issuer != issuer:
-        raise SettingInvalid(
+        raise IdentityProviderUnavailable(
             "The identity provider calls itself otherwise than ASSAY_OIDC_ISSUER does.",
             hint="Set it to the provider's `issuer`, to the last character.",
         )
     for url in (found.jwks_uri, found.authorization_endpoint, found.token_endpoint):
-        if url:
-            check_url(url)
+        if url and not _is_safe(url):
+            raise _unusable()
     return found
 
 
 async def fetch_json(url: str) -> dict[str, Any]:
     """A JSON object; raises `IdentityProviderUnavailable` for anything else, however it fails."""
-    check_url(url)
+    if not _is_safe(url):
+        raise _unusable()
     body = b""
     try:
         async with (

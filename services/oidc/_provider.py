@@ -16,7 +16,7 @@ from services.errors import NotAuthenticated
 from services.evidence import Frozen
 
 from ._claims import Reading
-from ._documents import Discovery
+from ._documents import Discovery, check_issuer
 from ._keys import ProviderKeys
 
 ALGORITHMS: Final = (
@@ -44,9 +44,14 @@ class ProviderSettings(Frozen):
 
 
 class Provider:
-    """Checks tokens of one issuer by the keys that it publishes."""
+    """
+    Checks tokens of one issuer by the keys that it publishes.
+
+    Raises `SettingInvalid` for an issuer that is not asked over TLS.
+    """
 
     def __init__(self, settings: ProviderSettings, *, keys: ProviderKeys | None = None) -> None:
+        check_issuer(settings.issuer)
         self.settings = settings
         self._keys = keys or ProviderKeys(settings.issuer)
 
