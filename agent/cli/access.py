@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from services.access import ApiKey, Permission, Role
 
 _T = TypeVar("_T")
-RoleName: TypeAlias = Literal["viewer", "analyst", "reviewer", "approver", "operator"]
 
 app = typer.Typer(help="Keys, users and roles of the HTTP door.", no_args_is_help=True)
 keys = typer.Typer(help="Keys of programs.", no_args_is_help=True)
@@ -28,7 +27,11 @@ app.add_typer(users, name="user")
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="What records will say.")]
 RolesOption = Annotated[
-    list[RoleName], typer.Option("--role", help="What they may do; can be given several times.")
+    list[str],
+    typer.Option(
+        "--role",
+        help="viewer, analyst, reviewer, approver or operator; several times for several.",
+    ),
 ]
 TenantOption = Annotated[
     str, typer.Option(help="Whose runs and reviews they see; left out: the default tenant's.")
@@ -57,7 +60,7 @@ def add_key(
     lasts = _lifetime(expires) if expires else None
     key = ApiKey(
         name=name,
-        roles=frozenset(role),
+        roles=_roles(role),
         tenant=tenant,
         only=_permissions(only) if only else None,
         created_at=at,
@@ -111,8 +114,7 @@ def add_user(
     as_json: JsonFlag = False,
 ) -> None:
     """Let a person sign in. The password is asked for, or is the first line of stdin."""
-    password = _password()
-    roles: frozenset[Role] = frozenset(role)
+    roles, password = _roles(role), _password()
     _changing(lambda door: door.add_user(name, password, roles=roles, tenant=tenant))
     facts = {"name": name, "roles": sorted(roles), "tenant": tenant}
     _done(f"user {name}: {', '.join(sorted(roles))}", facts, as_json=as_json)
@@ -155,7 +157,7 @@ def set_password(name: NameArgument, *, as_json: JsonFlag = False) -> None:
 @users.command("role")
 def set_roles(name: NameArgument, *, role: RolesOption, as_json: JsonFlag = False) -> None:
     """Give a person these roles instead of those they had."""
-    roles: frozenset[Role] = frozenset(role)
+    roles = _roles(role)
     _changing(lambda door: door.set_roles(name, roles))
     words = ", ".join(sorted(roles))
     _done(f"user {name}: {words}", {"name": name, "roles": sorted(roles)}, as_json=as_json)
@@ -287,6 +289,16 @@ def _lifetime(text: str) -> timedelta:
     if unit is None or not (number.isascii() and number.isdigit() and 0 < int(number[:6]) < 10**5):
         raise Invalid("A key lasts for days, hours or minutes.", hint="such as 90d, 12h or 30m")
     return int(number[:6]) * unit
+
+
+def _roles(names: list[str]) -> frozenset[Role]:
+    from services.access import ROLES
+    from services.errors import Invalid
+
+    asked = {part.strip() for name in names for part in name.split(",")}
+    if asked - set(ROLES):
+        raise Invalid("There is no such role.", hint=f"Roles are {', '.join(ROLES)}.")
+    return frozenset(role for role in ROLES if role in asked)
 
 
 def _permissions(text: str) -> frozenset[Permission]:
