@@ -44,6 +44,7 @@ __all__ = [
     "forget_session",
     "identify",
     "is_open",
+    "known_person",
     "needs",
     "provider_of",
     "session_of",
@@ -133,6 +134,15 @@ async def session_of(request: Request) -> Session | None:
             request.state.session = await Sessions(runner_of(request).stores.redis).get(cookie)
     session: Session | None = request.state.session
     return session
+
+
+def known_person(request: Request) -> Identity | None:
+    """Who asks, as far as it was found out by now: for answers that must not ask the store again."""
+    who: Identity | None = getattr(request.state, "who", None)
+    session: Session | None = getattr(request.state, "session", None)
+    if who is None and session is not None and session.identity.kind != "local":
+        return session.identity
+    return who
 
 
 def forget_session(request: Request) -> None:

@@ -9,9 +9,9 @@ from urllib.parse import quote
 from fastapi import Request
 
 from agent.driving import now
-from agent.web.access import address_of
+from agent.web.access import address_of, known_person
 from agent.web.serving import promptly, runner_of
-from services.access import Identity, Refusal, Refusals, plain
+from services.access import Refusal, Refusals, plain
 from services.errors import AssayError, StoreUnavailable
 
 _log: Final = logging.getLogger("assay.access")
@@ -19,7 +19,7 @@ _log: Final = logging.getLogger("assay.access")
 
 async def note_refusal(request: Request, error: AssayError, status: int, *, who: str = "") -> None:
     """Note that a request was turned away, and not a word of what it carried."""
-    known: Identity | None = getattr(request.state, "who", None)
+    known = known_person(request)
     refusal = Refusal(
         at=now(),
         status=status,

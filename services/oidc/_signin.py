@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
+from authlib.oauth2.client import OAuth2Client
 from redis.asyncio import Redis
 
 from services.access import Identity
@@ -67,10 +68,10 @@ class SignIns:
         )
         with redis_errors():
             await self._redis.set(_key(state), begun.model_dump_json(), ex=_LIFETIME)
-        async with self._client(redirect_uri) as client:
-            url, _ = client.create_authorization_url(
-                where, state=state, code_verifier=begun.verifier, nonce=begun.nonce
-            )
+        client = OAuth2Client(None, code_challenge_method="S256", **self._names(redirect_uri))
+        url, _ = client.create_authorization_url(
+            where, state=state, code_verifier=begun.verifier, nonce=begun.nonce
+        )
         return str(url)
 
     @failpoint("oidc.finish")
@@ -111,17 +112,20 @@ class SignIns:
         return token
 
     def _client(self, redirect_uri: str) -> Any:
-        settings = self._provider.settings
-        secret = settings.client_secret
+        secret = self._provider.settings.client_secret
         return AsyncOAuth2Client(
-            client_id=settings.client_id,
             client_secret=secret.get_secret_value() if secret else None,
-            scope="openid profile email",
-            redirect_uri=redirect_uri,
-            code_challenge_method="S256",
             timeout=SECONDS,
             follow_redirects=False,
+            **self._names(redirect_uri),
         )
+
+    def _names(self, redirect_uri: str) -> dict[str, str]:
+        return {
+            "client_id": self._provider.settings.client_id,
+            "scope": "openid profile email",
+            "redirect_uri": redirect_uri,
+        }
 
 
 def _key(state: str) -> str:

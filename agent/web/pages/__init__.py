@@ -11,7 +11,7 @@ from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from agent.web.access import session_of
+from agent.web.access import known_person, session_of
 from agent.web.cookies import keep_session
 from agent.web.serving import promptly, runner_of
 from services.access import Identity, Session, Sessions
@@ -79,7 +79,7 @@ def plain_page(
     """A page from `templates/TEMPLATE` that asks nothing of the store: nobody has to be known."""
     session: Session | None = getattr(request.state, "session", None)
     known = {
-        "who": getattr(request.state, "who", None),
+        "who": known_person(request),
         "csrf": csrf or (session.csrf if session else ""),
         "path": request.url.path,
     }
