@@ -29,6 +29,6 @@ def sign_in_path(request: Request) -> str:
     """The page to sign in on, which leads back to what was asked for; a form cannot be sent again."""
     if request.method not in ("GET", "HEAD"):
         return "/login"
-    asked = quote(request.scope["path"], safe="/@:+,;=~!$&'()*")
+    asked = quote(request.scope["path"], safe="/@:+,;=~!$&'()*", errors="replace")
     query = request.url.query
     return "/login?" + urlencode({"next": local_path(f"{asked}?{query}" if query else asked)})

@@ -26,7 +26,7 @@ async def note_refusal(request: Request, error: AssayError, status: int, *, who:
         code=error.code,
         who=who or (known.name if known else ""),
         method=plain(request.method, longest=16),
-        path=plain(quote(request.scope["path"], safe="/@:+,;=~!$&'()*")),
+        path=plain(quote(request.scope["path"], safe="/@:+,;=~!$&'()*", errors="replace")),
         address=plain(address_of(request), longest=64),
     )
     _log.warning(refusal.line())
