@@ -247,6 +247,9 @@ class Settings(BaseSettings):
         default={},
         description='Role by what the claim says, as JSON: `{"risk-heads": "approver"}`; empty: it names the roles themselves.',
     )
+    mcp_key: SecretStr | None = Field(
+        default=None, description="API key that `assay mcp` asks under; unset: the person here."
+    )
     capture_content: bool = Field(
         default=False, description="Write prompts, answers and SQL parameters into traces."
     )

@@ -10,8 +10,9 @@ from fastapi import FastAPI
 from agent.opening import open_runner
 from agent.web import health, login, pages
 from agent.web.access import is_open, provider_of
-from agent.web.api import runs, whoami
+from agent.web.api import inbox, runs, whoami
 from agent.web.defences import add_defences
+from agent.web.mcp import add_mcp, mcp_open
 from agent.web.problems import answer_problems, refuse
 from agent.web.serving import PATIENCE
 from services.settings import Settings
@@ -25,13 +26,16 @@ def make_app(settings: Settings) -> FastAPI:
         async with open_runner(settings, patience=PATIENCE) as runner:
             app.state.runner = runner
             app.state.is_open = await is_open(runner.stores.redis, settings)
-            yield
+            async with mcp_open(app, runner):
+                yield
 
     app = FastAPI(title="Assay", version="1", lifespan=lifespan)
     app.state.provider = provider_of(settings)
     answer_problems(app)
     add_defences(app, refuse)
-    for router in (health.router, login.router, runs.router, whoami.router):
+    routers = (health.router, login.router, runs.router, inbox.router, whoami.router)
+    for router in routers:
         app.include_router(router)
+    add_mcp(app)
     pages.add_pages(app)
     return app
