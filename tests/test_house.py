@@ -15,6 +15,7 @@ PACKAGES = (
     "services.checkpointer",
     "services.measures",
     "services.model",
+    "services.oidc",
     "services.retrieval",
     "services.review",
     "services.schedules",

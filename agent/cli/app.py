@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from agent.cli import (
+    access,
     ask,
     audit,
     config,
@@ -77,6 +78,7 @@ app.add_typer(store.app, name="store")
 app.add_typer(guard.app, name="guard")
 app.add_typer(audit.app, name="audit")
 app.add_typer(model.app, name="model")
+app.add_typer(access.app, name="access")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)

@@ -19,17 +19,30 @@ def serve(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    proxy: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESSES",
+            help="Reverse proxies (addresses or networks, with commas) whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+        ),
+    ] = "",
 ) -> None:
     """Serve the pages and the HTTP API. Without keys or users: on the loopback address only."""
     from services.errors import SettingInvalid
     from services.settings import load_settings
 
     settings = load_settings()
+    _check_proxies(proxy)
     if asyncio.run(_is_open(settings)):
         if not _is_loopback(host):
             raise SettingInvalid(
                 f"Without keys or users the server listens on the loopback address only, not on {host}",
                 hint="make a key with `assay access key add`, set ASSAY_API_KEY, or leave --host out",
+            )
+        if proxy:
+            raise SettingInvalid(
+                "Without keys or users nobody may ask through a proxy: all would seem to be here",
+                hint="make a key with `assay access key add`, set ASSAY_API_KEY, or leave --proxy out",
             )
         err().print(f"no keys, no users: open to {settings.reviewer} on this machine only")
 
@@ -39,7 +52,7 @@ def serve(
 
     ensure_warehouse(settings)
     err().print(f"listening on http://{host}:{port}")
-    listen(make_app(settings), host, port)
+    listen(make_app(settings), host, port, proxy)
 
 
 async def _is_open(settings: Settings) -> bool:
@@ -86,6 +99,20 @@ def _told_to_stop(stop: asyncio.Event, number: int) -> None:
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
     stop.set()
+
+
+def _check_proxies(proxies: str) -> None:
+    """Raise `SettingInvalid` for what is no list of addresses; `*` would believe anybody."""
+    from services.errors import SettingInvalid
+
+    try:
+        for part in filter(None, proxies.split(",")):
+            ipaddress.ip_network(part.strip())
+    except ValueError:
+        raise SettingInvalid(
+            "--proxy takes the addresses or networks of proxies",
+            hint="such as 10.0.0.5 or 10.0.0.0/28, several with commas",
+        ) from None
 
 
 def _is_loopback(host: str) -> bool:

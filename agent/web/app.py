@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from agent.opening import open_runner
-from agent.web import health, pages
-from agent.web.access import is_open
-from agent.web.api import inbox, runs, schedules
+from agent.web import health, login, pages
+from agent.web.access import is_open, provider_of
+from agent.web.api import inbox, runs, schedules, whoami
 from agent.web.bounds import Bounds
+from agent.web.defences import add_defences
 from agent.web.mcp import add_mcp, mcp_open
-from agent.web.problems import answer_problems
+from agent.web.problems import answer_problems, refuse
 from agent.web.serving import PATIENCE
 from services.settings import Settings
 
@@ -32,8 +33,11 @@ def make_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="Assay", version="1", lifespan=lifespan)
     app.state.closing = asyncio.Event()
+    app.state.provider = provider_of(settings)
     answer_problems(app)
-    for router in (health.router, runs.router, schedules.router, inbox.router):
+    add_defences(app, refuse)
+    apis = (runs.router, schedules.router, inbox.router, whoami.router)
+    for router in (health.router, login.router, *apis):
         app.include_router(router)
     add_mcp(app)
     pages.add_pages(app)

@@ -21,9 +21,9 @@ _CONNECTIONS: Final = 2_000
 """At a time; one more is told to come later."""
 
 
-def listen(app: FastAPI, host: str, port: int) -> None:
+def listen(app: FastAPI, host: str, port: int, proxy: str = "") -> None:
     """
-    Serve *app* until told to stop.
+    Serve *app* until told to stop; the address of *proxy* may say where a request comes from.
 
     SIGTERM or Ctrl-C takes no new connections, ends streams, and finishes the requests under way,
     within `GRACE` seconds; a second Ctrl-C ends at once.
@@ -35,6 +35,8 @@ def listen(app: FastAPI, host: str, port: int) -> None:
         http=Connection,
         log_level="warning",
         server_header=False,
+        proxy_headers=bool(proxy),  # nobody else says where a request comes from
+        forwarded_allow_ips=proxy or None,
         h11_max_incomplete_event_size=MAX_HEAD,
         limit_concurrency=_CONNECTIONS,
         timeout_keep_alive=5,
