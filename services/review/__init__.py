@@ -13,6 +13,7 @@ from ._items import (
     item_id,
     parse_decision,
 )
+from ._listing import ItemFilter, ItemListing, ItemPage, ItemPlace
 from ._queue import ReviewQueue
 
 __all__ = [
@@ -20,7 +21,11 @@ __all__ = [
     "Decision",
     "DecisionKind",
     "Edit",
+    "ItemFilter",
     "ItemKind",
+    "ItemListing",
+    "ItemPage",
+    "ItemPlace",
     "ItemStatus",
     "Reject",
     "Respond",

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from services.failpoints import failpoint
 
+from ._asks import ASKS
 from ._connection import redis_errors
 from ._queue import RunQueue
 from ._runs import _BY_NAME, _BY_TIME, _LEFT, _RUN
@@ -28,5 +29,6 @@ async def remove_run(redis: Redis, run_id: str) -> None:
             commands.zrem(_BY_TIME, run_id)
             commands.zrem(_BY_NAME, run_id)
             commands.srem(_LEFT, run_id)
+            commands.hdel(ASKS, run_id)
             commands.unlink(*(key % run_id for key in _OWN))
             await commands.execute()
