@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import signal
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -60,6 +61,7 @@ def worker() -> None:
     """
     from agent.cli.drive import Progress
     from agent.opening import open_runner
+    from agent.steering import see_to_all
     from agent.worker import Worker
     from services.settings import load_settings
 
@@ -72,7 +74,8 @@ def worker() -> None:
             loop.add_signal_handler(number, _told_to_stop, stop, number)
         async with open_runner(settings) as runner:
             err().print("worker ready")
-            await Worker(runner, stop, Progress(), err().print).serve()
+            chores = (partial(see_to_all, runner),)
+            await Worker(runner, stop, Progress(), err().print, chores).serve()
         err().print("worker stopped")
 
     asyncio.run(work())
