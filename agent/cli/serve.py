@@ -26,8 +26,6 @@ def serve(
     from services.settings import load_settings
 
     settings = load_settings()
-    import uvicorn
-
     if asyncio.run(_is_open(settings)):
         if not _is_loopback(host):
             raise SettingInvalid(
@@ -38,10 +36,11 @@ def serve(
 
     from agent.cli.report import ensure_warehouse
     from agent.web.app import make_app
+    from agent.web.server import run_server
 
     ensure_warehouse(settings)
     err().print(f"listening on http://{host}:{port}")
-    uvicorn.run(make_app(settings), host=host, port=port, log_level="warning")
+    run_server(make_app(settings), host=host, port=port)
 
 
 async def _is_open(settings: Settings) -> bool:

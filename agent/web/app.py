@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import Final
 
 from fastapi import FastAPI
 
 from agent.opening import open_runner
-from agent.web import health, pages
+from agent.runner import Runner
+from agent.steering import see_to_all
+from agent.web import api, health, pages
 from agent.web.access import is_open
-from agent.web.api import runs
+from agent.web.api.events import Streams
+from agent.web.heads import Heads
+from agent.web.openapi import INFO, Door
 from agent.web.problems import answer_problems
 from agent.web.serving import PATIENCE
 from services.settings import Settings
 
+_LOOK: Final = 5.0
+"""Seconds between looks for what was asked of a server that died before it had done it."""
+_LARGEST_BODY: Final = 1_000_000
 
-def make_app(settings: Settings) -> FastAPI:
+
+def make_app(settings: Settings) -> Door:
     """The application; who asks is looked up at each route that shows or does anything."""
 
     @asynccontextmanager
@@ -24,11 +34,25 @@ def make_app(settings: Settings) -> FastAPI:
         async with open_runner(settings, patience=PATIENCE) as runner:
             app.state.runner = runner
             app.state.is_open = await is_open(runner.stores.redis, settings)
+            app.state.at_work.add(asyncio.create_task(_keep_seeing(runner)))
             yield
+            for task in (tasks := tuple(app.state.at_work)):
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    app = FastAPI(title="Assay", version="1", lifespan=lifespan)
+    app = Door(lifespan=lifespan, max_body_size=_LARGEST_BODY, **INFO)
+    app.state.streams = Streams()
+    app.state.at_work = set()
+    app.add_middleware(Heads)
     answer_problems(app)
-    for router in (health.router, runs.router):
+    for router in (health.router, *api.routers):
         app.include_router(router)
     pages.add_pages(app)
     return app
+
+
+async def _keep_seeing(runner: Runner) -> None:
+    while True:
+        with suppress(Exception):  # told to whoever asked, or tried again
+            await see_to_all(runner)
+        await asyncio.sleep(_LOOK)
