@@ -15,6 +15,7 @@ from agent.steering import see_to_all
 from agent.web import api, health, pages
 from agent.web.access import is_open
 from agent.web.api.events import Streams
+from agent.web.bodies import Bodies
 from agent.web.heads import Heads
 from agent.web.openapi import INFO, Door
 from agent.web.problems import answer_problems
@@ -40,10 +41,11 @@ def make_app(settings: Settings) -> Door:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    app = Door(lifespan=lifespan, max_body_size=_LARGEST_BODY, **INFO)
+    app = Door(lifespan=lifespan, **INFO)
     app.state.streams = Streams()
     app.state.at_work = set()
     app.add_middleware(Heads)
+    app.add_middleware(Bodies, largest=_LARGEST_BODY)
     answer_problems(app)
     for router in (health.router, *api.routers):
         app.include_router(router)

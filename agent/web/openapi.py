@@ -77,6 +77,8 @@ class Door(FastAPI):
             "scheme": "bearer",
             "description": "A key, made by `assay access key add`.",
         }
+        for unused in ("HTTPValidationError", "ValidationError"):
+            components["schemas"].pop(unused, None)
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
                 _complete(path, method, operation)
@@ -86,6 +88,8 @@ class Door(FastAPI):
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     """Add what every operation has: who may ask, and how it says no."""
     statuses = {503}
+    if "HTTPValidationError" in str(operation["responses"].get("422")):  # the framework's own form
+        operation["responses"]["422"] = _problem(422)
     if path.startswith(PREFIX):
         operation.setdefault("security", [{"bearer": []}])
         statuses |= {400, 401, 403, 422, 429}

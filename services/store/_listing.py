@@ -85,7 +85,10 @@ class RunListing:
             looked_at += len(names)
             if len(names) < _BATCH:
                 return RunPage(runs=tuple(found))
-        return RunPage(runs=tuple(found), next=RunPlace(at=names[-1][1]))
+        # What was created with the last that was read is read again: its id may be another tenant's.
+        end = names[-1][1]
+        whole = tuple(record for record in found if _micros(record.created_at) != end)
+        return RunPage(runs=whole, next=RunPlace(at=end))
 
     async def _names(
         self, wanted: RunFilter, after: RunPlace | None, skipped: int

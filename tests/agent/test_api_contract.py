@@ -85,7 +85,9 @@ async def theirs(runner: Runner) -> ReviewItem:
         output_dir=str(folder),
         report_digest="d",
         request={
-            "as_of": "2026-06-30", "output": str(folder), "requested_by": "Ada",
+            "as_of": "2026-06-30",
+            "output": str(folder),
+            "requested_by": "Ada",
             "formats": ["json"],
         },
     )

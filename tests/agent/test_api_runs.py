@@ -15,7 +15,6 @@ from agent.driving import now
 from agent.runner import Runner
 from agent.steering import keep, see_to_all
 from services import failpoints
-from services.failpoints import Crash
 from services.store import Ask, Asks, RunRecord, _listing, remove_run
 from tests.agent.driven import QUESTION, approve, entries, report
 from tests.agent.test_web_access import carrying, door
@@ -77,17 +76,19 @@ async def test_a_key_stands_for_one_run(own_runner: Runner) -> None:
         assert 422 == refused.status_code, wrong
 
 
-@pytest.mark.parametrize("place", ["repeats.claim", "runs.create", "audit.append", "repeats.done"])
-async def test_a_key_stands_for_one_run_after_a_crash(
-    own_runner: Runner, monkeypatch: pytest.MonkeyPatch, place: str
-) -> None:
+@pytest.mark.parametrize(
+    "place",
+    ["repeats.claim:after", "runs.create:after", "audit.append:before", "repeats.done:before"],
+)
+async def test_a_key_stands_for_one_run_after_a_crash(own_runner: Runner, place: str) -> None:
     """Wherever the server died, the same request later gives the one run, queued for a worker."""
     client = await door(own_runner)
-    monkeypatch.setenv("ASSAY_FAILPOINTS", f"{place}=crash")
-    failpoints._counts.clear()
-    with pytest.raises((Crash, BaseExceptionGroup)):
-        await client.post("/v1/runs", json=RUN, headers={"Idempotency-Key": "k"})
-    monkeypatch.delenv("ASSAY_FAILPOINTS")
+    failpoints.set_traps(f"{place}=crash")
+    try:
+        with pytest.raises(failpoints.Crash):
+            await client.post("/v1/runs", json=RUN, headers={"Idempotency-Key": "k"})
+    finally:
+        failpoints.set_traps("")
     first = await client.post("/v1/runs", json=RUN, headers={"Idempotency-Key": "k"})
     again = await client.post("/v1/runs", json=RUN, headers={"Idempotency-Key": "k"})
 
