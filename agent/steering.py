@@ -80,6 +80,8 @@ async def _check(runner: Runner, record: RunRecord, ask: Ask) -> None:
 
 
 async def _carry_out(runner: Runner, asks: Asks, ask: Ask) -> None:
+    # Whoever kept it may have died before the log said so.
+    await _say(runner, await runner.stores.runs.get(ask.run_id), ask)
     match ask.kind:
         case "cancel":
             await runner.cancel(ask.run_id, by=ask.by, reason=ask.reason, key=_key(ask))

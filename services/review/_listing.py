@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, cast
+from typing import Annotated, Final, cast
 
+from pydantic import Field
 from redis.asyncio import Redis
 
 from services.evidence import Frozen
@@ -37,7 +38,7 @@ class ItemFilter(Frozen):
 class ItemPlace(Frozen):
     """Behind which item a page goes on; without an id, at the first of that time."""
 
-    at: int
+    at: Annotated[int, Field(ge=0, le=10**17)]
     id: str = ""
 
 

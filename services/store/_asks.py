@@ -24,7 +24,7 @@ AskKind: TypeAlias = Literal["cancel", "rollback", "withdraw"]
 # One at a time: a run that is to be cancelled is not also taken back. A cancellation overrides.
 _PUT: Final = """
 local known = redis.call('HGET', KEYS[1], ARGV[1])
-if known and ARGV[3] ~= 'cancel' then return known end
+if known and (ARGV[3] ~= 'cancel' or cjson.decode(known).kind == 'cancel') then return known end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 return ARGV[2]
 """

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Final, cast
+from typing import Annotated, Final, cast
 
+from pydantic import Field
 from redis.asyncio import Redis
 
 from services.evidence import Frozen
@@ -44,7 +45,7 @@ class RunFilter(Frozen):
 class RunPlace(Frozen):
     """Behind which run a page goes on: one that was created then, of that id."""
 
-    at: int
+    at: Annotated[int, Field(ge=0, le=10**17)]
     """In microseconds."""
     id: str = ""
     """Empty: before all that were created at that time."""
