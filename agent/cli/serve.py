@@ -36,11 +36,11 @@ def serve(
 
     from agent.cli.report import ensure_warehouse
     from agent.web.app import make_app
-    from agent.web.server import run_server
+    from agent.web.server import listen
 
     ensure_warehouse(settings)
     err().print(f"listening on http://{host}:{port}")
-    run_server(make_app(settings), host=host, port=port)
+    listen(make_app(settings), host, port)
 
 
 async def _is_open(settings: Settings) -> bool:

@@ -42,7 +42,8 @@ def make_app(settings: Settings) -> Door:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     app = Door(lifespan=lifespan, **INFO)
-    app.state.streams = Streams()
+    app.state.closing = asyncio.Event()
+    app.state.streams = Streams(app.state.closing)
     app.state.at_work = set()
     app.add_middleware(Heads)
     app.add_middleware(Bodies, largest=_LARGEST_BODY)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from types import FrameType
+import asyncio
+import socket
 
 import uvicorn
-
-from agent.web.openapi import Door
-
-
-class _Server(uvicorn.Server):
-    """uvicorn waits for open answers when it ends; one that follows a run would never be over."""
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        app = self.config.app
-        assert isinstance(app, Door)
-        app.state.streams.closing = True
-        super().handle_exit(sig, frame)
+from fastapi import FastAPI
 
 
-def run_server(app: Door, *, host: str, port: int) -> None:
-    """Serve until a signal says stop; what is being answered then is answered to its end."""
-    _Server(uvicorn.Config(app, host=host, port=port, log_level="warning")).run()
+def listen(app: FastAPI, host: str, port: int) -> None:
+    """Serve *app* until told to stop; what is being answered then is answered to its end."""
+    config = uvicorn.Config(app, host=host, port=port, log_level="warning")
+    Server(config, app.state.closing).run()
+
+
+class Server(uvicorn.Server):
+    """Ends streams before it waits for open answers: one that follows a run would never be over."""
+
+    def __init__(self, config: uvicorn.Config, closing: asyncio.Event) -> None:
+        super().__init__(config)
+        self._closing = closing
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End streams, finish what is under way."""
+        self._closing.set()
+        await super().shutdown(sockets)

@@ -53,7 +53,7 @@ _EXAMPLE: Final = (
 class Streams:
     """The streams that this process has open."""
 
-    closing: bool = False
+    closing: asyncio.Event
     """Set at the end of the process: streams end, and their clients go elsewhere."""
     _open: Counter[tuple[str, str | None]] = field(default_factory=Counter)
 
@@ -120,7 +120,7 @@ async def _told(feed: Feed, run_id: str, seq: int, streams: Streams) -> AsyncIte
     began = heard = loop.time()
     is_over = False
     yield format_sse_event(comment=f"run {run_id}", retry=int(_AGAIN.total_seconds() * 1000))
-    while not streams.closing and loop.time() - began < _LONGEST.total_seconds():
+    while not streams.closing.is_set() and loop.time() - began < _LONGEST.total_seconds():
         try:
             async with promptly():
                 news = await feed.since(run_id, seq)
