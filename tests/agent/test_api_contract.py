@@ -201,7 +201,7 @@ async def test_nothing_from_outside_breaks_it(own_home: Home, own_runner: Runner
 
 def _try(operation: Any, url: str, known: dict[str, list[str]]) -> None:
     @settings(
-        max_examples=12,
+        max_examples=8,
         deadline=None,
         database=None,
         derandomize=True,

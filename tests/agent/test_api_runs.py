@@ -28,6 +28,7 @@ async def put(runner: Runner, number: int, **fields: Any) -> RunRecord:
     at = BEGAN + timedelta(minutes=number)
     request = {"as_of": "2026-06-30", "output": "/nowhere", "requested_by": "Ada"}
     record = {"id": f"r{number:03}", "title": f"Report {number}", "template": "quarterly"}
+    record["output_dir"] = f"/nowhere/{record['id']}"
     fields = {"request": request, "created_at": at, "updated_at": at, **record, **fields}
     return await runner.stores.runs.create(RunRecord.model_validate(fields))
 
