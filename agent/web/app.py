@@ -17,6 +17,7 @@ from agent.web.access import is_open
 from agent.web.api.events import Streams
 from agent.web.bodies import Bodies
 from agent.web.heads import Heads
+from agent.web.mcp import add_mcp, mcp_open
 from agent.web.openapi import INFO, Door
 from agent.web.problems import answer_problems
 from agent.web.serving import PATIENCE
@@ -36,7 +37,8 @@ def make_app(settings: Settings) -> Door:
             app.state.runner = runner
             app.state.is_open = await is_open(runner.stores.redis, settings)
             app.state.at_work.add(asyncio.create_task(_keep_seeing(runner)))
-            yield
+            async with mcp_open(app, runner):
+                yield
             for task in (tasks := tuple(app.state.at_work)):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -50,6 +52,7 @@ def make_app(settings: Settings) -> Door:
     answer_problems(app)
     for router in (health.router, *api.routers):
         app.include_router(router)
+    add_mcp(app)
     pages.add_pages(app)
     return app
 

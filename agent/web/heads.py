@@ -15,7 +15,7 @@ class Heads:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_head = scope["type"] == "http" and scope["method"] == "HEAD"
-        if not is_head or scope["path"].endswith("/events"):
+        if not is_head or scope["path"].endswith(("/events", "/mcp")):
             await self._app(scope, receive, send)
             return
 

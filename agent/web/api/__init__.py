@@ -1,7 +1,10 @@
 """The JSON API, a file a subject."""
 
-from . import artefacts, events, reviews, runs, steering
+from . import artefacts, events, inbox, reviews, runs, steering
 
-routers = (runs.router, steering.router, events.router, artefacts.router, reviews.router)
+routers = (
+    *(runs.router, steering.router, events.router, artefacts.router),
+    *(reviews.router, inbox.router),
+)
 
 __all__ = ["routers"]
