@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import signal
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -73,6 +74,7 @@ def worker() -> None:
     from agent.cli.drive import Progress
     from agent.opening import open_runner
     from agent.pulse import beating
+    from agent.steering import see_to_all
     from agent.timetable import Timetable
     from agent.worker import Worker
     from services.settings import load_settings
@@ -87,8 +89,8 @@ def worker() -> None:
         async with open_runner(settings) as runner:
             err().print("worker ready")
             async with beating(runner) as pulse:
-                chores = (Timetable(runner, err().print), pulse)
-                await Worker(runner, stop, Progress(), err().print, chores=chores).serve()
+                chores = (Timetable(runner, err().print), partial(see_to_all, runner), pulse)
+                await Worker(runner, stop, Progress(), err().print, chores).serve()
         err().print("worker stopped")
 
     asyncio.run(work())

@@ -10,6 +10,8 @@ What the audit log records: the name of each event, and what its entry says.
 | `run.cancelled`      | nothing more                                                               |
 | `run.rollback_asked` | to, by*, reason*                                                           |
 | `run.rolled_back`    | to, left and entered (checkpoints), superseded                             |
+| `run.resume_asked`   | by*                                                                        |
+| `run.ask_failed`     | asked, to, code: what was asked of the run can't be done                   |
 | `run.forked`         | from, at, changes (names), by*                                             |
 | `step.started`       | step, section, attempt                                                     |
 | `step.finished`      | step, section, attempt, seconds                                            |
@@ -66,6 +68,8 @@ RUN_CANCEL_ASKED: Final = "run.cancel_asked"
 RUN_CANCELLED: Final = "run.cancelled"
 RUN_ROLLBACK_ASKED: Final = "run.rollback_asked"
 RUN_ROLLED_BACK: Final = "run.rolled_back"
+RUN_RESUME_ASKED: Final = "run.resume_asked"
+RUN_ASK_FAILED: Final = "run.ask_failed"
 RUN_FORKED: Final = "run.forked"
 STEP_STARTED: Final = "step.started"
 STEP_FINISHED: Final = "step.finished"

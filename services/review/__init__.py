@@ -13,6 +13,7 @@ from ._items import (
     item_id,
     parse_decision,
 )
+from ._listing import ItemFilter, ItemListing, ItemPage, ItemPlace
 from ._queue import ReviewQueue
 from ._standing import Standing, standing
 
@@ -21,7 +22,11 @@ __all__ = [
     "Decision",
     "DecisionKind",
     "Edit",
+    "ItemFilter",
     "ItemKind",
+    "ItemListing",
+    "ItemPage",
+    "ItemPlace",
     "ItemStatus",
     "Reject",
     "Respond",

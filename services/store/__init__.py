@@ -22,6 +22,9 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:lease:{RUN}`            | string | who drives a run; expires                          |
 | `assay:fence:{RUN}`            | string | number of its latest driver, which only grows      |
 | `assay:wish:{RUN}`             | string | what its driver is asked: to cancel, or to let go  |
+| `assay:asks`                   | hash   | run: what is asked of it and not done yet, as `Ask` |
+| `assay:asks:taken:RUN`         | string | the ask that somebody is at; expires               |
+| `assay:repeat:SHA256`          | hash   | what an idempotency key stands for; expires        |
 | `assay:effects:{RUN}`          | hash   | effect key: `Effect`, what it did outside          |
 | `assay:spent:{RUN}`            | hash   | time, tokens and rows that it has used             |
 | `assay:{queue}:...`            |        | runs that wait for a worker:                       |
@@ -55,6 +58,7 @@ Some values are written by `services.checkpointer`, `services.review`, `services
 
 from redis.asyncio import Redis
 
+from ._asks import Ask, AskKind, Asks
 from ._backup import Backup, Restore, Summary
 from ._blobs import BlobStore, EvidenceStore
 from ._connection import connect, redis_errors
@@ -65,10 +69,12 @@ from ._layout import LAYOUT, check_home, open_home, open_layout
 from ._leases import TTL as LEASE_TTL
 from ._leases import Lease, Wish, fence_key
 from ._limits import Rate, RateLimits
+from ._listing import RunFilter, RunListing, RunPage, RunPlace
 from ._objects import ObjectStore
 from ._queue import Priority, QueueLoad, QueueState, RunQueue, Taken
 from ._references import Freed, References
 from ._removal import remove_run
+from ._repeats import Repeat, Repeats
 from ._runs import Failure, RunRecord, RunRegistry, RunStatus
 from ._spending import Budget, Spending, Spent
 from ._tally import Tally
@@ -80,6 +86,9 @@ __all__ = [
     "LAYOUT",
     "LEASE_TTL",
     "Accepted",
+    "Ask",
+    "AskKind",
+    "Asks",
     "Backup",
     "BlobStore",
     "Budget",
@@ -100,7 +109,13 @@ __all__ = [
     "RateLimits",
     "Redis",
     "References",
+    "Repeat",
+    "Repeats",
     "Restore",
+    "RunFilter",
+    "RunListing",
+    "RunPage",
+    "RunPlace",
     "RunQueue",
     "RunRecord",
     "RunRegistry",

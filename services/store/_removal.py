@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from services.failpoints import failpoint
 
+from ._asks import ASKS
 from ._connection import redis_errors
 from ._queue import RunQueue
 from ._runs import _BY_NAME, _BY_TIME, _LEFT, _RUN, _STATES
@@ -28,8 +29,9 @@ end
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('ZREM', KEYS[4], ARGV[1])
 redis.call('SREM', KEYS[5], ARGV[1])
+redis.call('HDEL', KEYS[6], ARGV[1])
 if redis.call('ZCARD', KEYS[3]) == 0 then redis.call('DEL', KEYS[2]) end
-redis.call('UNLINK', KEYS[1], unpack(KEYS, 6))
+redis.call('UNLINK', KEYS[1], unpack(KEYS, 7))
 return 1
 """
 
@@ -41,5 +43,5 @@ async def remove_run(redis: Redis, run_id: str) -> None:
     record, *others = (key % run_id for key in _OWN)
     with redis_errors():
         await redis.register_script(_REMOVE)(
-            keys=[record, _STATES, _BY_TIME, _BY_NAME, _LEFT, *others], args=[run_id]
+            keys=[record, _STATES, _BY_TIME, _BY_NAME, _LEFT, ASKS, *others], args=[run_id]
         )

@@ -84,3 +84,23 @@ def shared(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> Iterator[H
     made = make_home(tmp_path_factory.mktemp("shared home"), sample)
     yield made
     close_home(made)
+
+
+@pytest.fixture(scope="module")
+def own_home(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> Iterator[Home]:
+    """A home of one test file."""
+    made = make_home(tmp_path_factory.mktemp("own home"), sample)
+    yield made
+    close_home(made)
+
+
+@pytest.fixture
+async def own_runner(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Runner]:
+    """A runner on the test file's home, whose store it finds empty."""
+    for name, value in own_home.environment.items():
+        if name.startswith(("ASSAY_", "XDG_")):
+            monkeypatch.setenv(name, value)
+    settings = load_settings()
+    async with open_stores(settings) as stores:
+        await stores.redis.flushall()
+        yield Runner(settings=settings, stores=stores, open_retriever=open_retriever)
