@@ -171,7 +171,7 @@ class Driver:
         await self.stores.reviews.supersede(run_id, still_waiting=waiting)
         pending = [(i, Pending.model_validate(i.value)) for i in snapshot.interrupts]
         for interrupt, item in pending:
-            await self.stores.reviews.open_item(_review_item(run_id, interrupt.id, item))
+            await self.stores.open_item(_review_item(self.record, interrupt.id, item))
         digest = snapshot.values.get("report_digest")
         if pending:
             failed = [item for _, item in pending if item.kind == "retries_exhausted"]
@@ -203,10 +203,11 @@ def _answer(item: ReviewItem) -> dict[str, Any]:
     return {**answer, "by": item.decided_by, "at": item.decided_at.isoformat()}
 
 
-def _review_item(run_id: str, interrupt_id: str, item: Pending) -> ReviewItem:
+def _review_item(record: RunRecord, interrupt_id: str, item: Pending) -> ReviewItem:
     return ReviewItem.for_wait(
-        run_id,
+        record.id,
         interrupt_id,
+        tenant=record.tenant,
         created_at=now(),
         section=item.section or None,
         **item.model_dump(exclude={"exit_code", "step", "section"}),

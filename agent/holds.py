@@ -24,11 +24,12 @@ class Hold:
     starts_over: bool = False
     """Whether going on means to begin anew, on other data."""
 
-    def item(self, run_id: str, at: datetime) -> ReviewItem:
+    def item(self, record: RunRecord, at: datetime) -> ReviewItem:
         """The item that a person decides: approve goes on, reject ends the run."""
         return ReviewItem.for_wait(
-            run_id,
+            record.id,
             f"hold:{self.key}",
+            tenant=record.tenant,
             kind="held",
             title=self.title,
             question=self.question,

@@ -64,6 +64,8 @@ class ReviewItem(Frozen):
 
     id: str
     run_id: str
+    tenant: str = ""
+    """Of its run."""
     interrupt_id: str
     """The wait of the run's graph that the decision ends."""
     kind: ItemKind

@@ -70,7 +70,7 @@ from ._outbox import ENDPOINTS, EVENT_TYPES, OUTBOX, Event, EventType, Outbox
 from ._queue import Priority, QueueState, RunQueue, Taken
 from ._references import Freed, References
 from ._removal import remove_run
-from ._runs import Failure, RunRecord, RunRegistry, RunStatus
+from ._runs import Failure, RunRecord, RunRegistry, RunStatus, asks_the_same
 from ._scripts import Call, run_for_all
 from ._spending import Budget, Spending, Spent
 from ._values import UtcTime, as_bytes
@@ -117,6 +117,7 @@ __all__ = [
     "UtcTime",
     "Wish",
     "as_bytes",
+    "asks_the_same",
     "check_home",
     "connect",
     "effect_key",
