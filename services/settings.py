@@ -208,6 +208,10 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(
         default=None, description="Bearer token of the HTTP API; unset: loopback only, no token."
     )
+    webhook_private: bool = Field(
+        default=False,
+        description="Send events to private and loopback addresses too, and over plain HTTP.",
+    )
     capture_content: bool = Field(
         default=False, description="Write prompts, answers and SQL parameters into traces."
     )

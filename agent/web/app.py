@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from agent.opening import open_runner
-from agent.web import health, pages
+from agent.web import health, pages, webhooks
 from agent.web.access import is_open
 from agent.web.api import runs
 from agent.web.problems import answer_problems
@@ -28,7 +28,7 @@ def make_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="Assay", version="1", lifespan=lifespan)
     answer_problems(app)
-    for router in (health.router, runs.router):
+    for router in (health.router, runs.router, webhooks.router):
         app.include_router(router)
     pages.add_pages(app)
     return app

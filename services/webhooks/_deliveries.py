@@ -153,6 +153,8 @@ class Deliveries:
     @failpoint("webhooks.take")
     async def take(self, most: int) -> tuple[TakenDelivery, ...]:
         """Due deliveries, the caller's alone until it concludes them or dies."""
+        if most <= 0:
+            return ()
         lease = int(_LEASE.total_seconds() * 1000)
         taken = await self._run(_TAKE, most, lease)
         return tuple(

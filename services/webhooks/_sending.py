@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Final, NamedTuple, Protocol
 
 import httpx
@@ -58,6 +60,11 @@ class HttpSender:
         self._private = private
         self._resolve = resolve
 
+    @cached_property
+    def _trust(self) -> ssl.SSLContext:
+        """The authorities of this machine, read once."""
+        return ssl.create_default_context()
+
     async def __call__(self, url: str, key: bytes, message: Message, *, at: datetime) -> Answer:
         try:
             async with asyncio.timeout(SEND_SECONDS):
@@ -77,7 +84,7 @@ class HttpSender:
         )
         timeout = httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS)
         async with httpx.AsyncClient(
-            timeout=timeout, trust_env=False, follow_redirects=False
+            timeout=timeout, verify=self._trust, trust_env=False, follow_redirects=False
         ) as client:
             for left, address in enumerate(reversed(addresses[:_MOST_TRIED])):
                 target = httpx.URL(url).copy_with(host=address, port=port)
