@@ -138,6 +138,10 @@ class Intake:
             formats=formats,
         )
 
+    async def warm(self) -> None:
+        """Open the warehouse before anybody asks."""
+        await self._current()
+
     def _template(self, name: str) -> Template:
         if name not in self._templates:
             self._templates[name] = load_template(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -24,7 +25,9 @@ def make_app(settings: Settings) -> FastAPI:
         async with open_runner(settings, patience=PATIENCE) as runner:
             app.state.runner = runner
             app.state.is_open = await is_open(runner.stores.redis, settings)
+            warming = asyncio.create_task(webhooks.door_of(app).warm())
             yield
+            warming.cancel()
 
     app = FastAPI(title="Assay", version="1", lifespan=lifespan)
     answer_problems(app)

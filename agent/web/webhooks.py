@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
+from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
 
 from agent.admission import Admission, Arrival
@@ -17,8 +19,9 @@ from agent.intake import Intake
 from agent.request import FORMATS
 from agent.runner import Runner
 from agent.web.problems import MEDIA_TYPE, problem
-from agent.web.serving import promptly, runner_of
+from agent.web.serving import promptly
 from services.errors import (
+    AssayError,
     InputConflict,
     Invalid,
     NotFound,
@@ -90,10 +93,9 @@ async def receive(request: Request, source: str) -> Response:
     headers = request.headers
     signed = SignedHeaders(*(_single(request, f"webhook-{name}") for name in _SIGNED))
     call = Call(source, signed, headers.get("content-type", ""), body)
-    door = door_of(request)
+    door = door_of(request.app)
     try:
-        async with promptly():
-            record = await door.take(call)
+        record = await door.take(call)
     except Refusal as refusal:
         await door.keep(refusal, call)
         return _answer(401 if refusal.kind == "authentication" else 400)
@@ -120,9 +122,16 @@ class Door:
         self._intake = Intake(runner.settings)
         self._admission = Admission(runner)
 
+    async def warm(self) -> None:
+        """Open the warehouse before the first call does, if there is anybody who may call."""
+        with suppress(AssayError):  # whoever calls is told
+            if await self._hooks.sources.list():
+                await self._intake.warm()
+
     async def take(self, call: Call) -> RunRecord:
         """The run of a call; the same for the same call. Raises `Refusal`, or why it can't now."""
-        admitted = await self._gate.admit(call, at=now())
+        async with promptly():
+            admitted = await self._gate.admit(call, at=now())
         if admitted.claimed == "again" and (known := await self._known(admitted)) is not None:
             return known
         try:
@@ -150,10 +159,10 @@ class Door:
             return
 
     async def _known(self, admitted: Admitted) -> RunRecord | None:
+        run_id, tenant = admitted.claim.run_id, admitted.source.tenant
         try:
-            return await self.runner.stores.runs.get(
-                admitted.claim.run_id, tenant=admitted.source.tenant
-            )
+            async with promptly():
+                return await self.runner.stores.runs.get(run_id, tenant=tenant)
         except NotFound:
             return None
 
@@ -177,12 +186,13 @@ class Door:
             source.tenant,
             source.priority,
         )
-        return await self._admission.accept(arrival)
+        async with promptly():
+            return await self._admission.accept(arrival)
 
 
-def door_of(request: Request) -> Door:
+def door_of(app: Starlette) -> Door:
     """The door of this process."""
-    runner, state = runner_of(request), request.app.state
+    runner, state = app.state.runner, app.state
     door: Door | None = getattr(state, "webhook_door", None)
     if door is None or door.runner is not runner:
         door = state.webhook_door = Door(runner)
