@@ -19,6 +19,7 @@ from services.retrieval import DataDates, data_dates
 from services.settings import Settings
 from services.warehouse import find_snapshot
 
+_LOOK_SECONDS = 0.1
 _TRY_SECONDS = 5.0
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
@@ -99,7 +100,7 @@ class Intake:
     `prepare` for a process that is asked often.
 
     The warehouse is opened once for each snapshot and policy; whether these are still the current
-    ones is looked at each time. That reports can be written is tried every few seconds, in the
+    ones is looked at ten times a second. That reports can be written is tried every few seconds, in the
     folder of all reports.
     """
 
@@ -109,6 +110,7 @@ class Intake:
         self._stamp: object = None
         self._reading = asyncio.Lock()
         self._tried = float("-inf")
+        self._looked = float("-inf")
         self._templates: dict[str, Template] = {}
 
     async def prepare(
@@ -148,10 +150,14 @@ class Intake:
         return self._templates[name]
 
     async def _current(self) -> _Ground:
+        if self._ground is not None and time.monotonic() - self._looked < _LOOK_SECONDS:
+            return self._ground
         stamp = self._look()
+        self._looked = time.monotonic()
         if self._ground is None or stamp != self._stamp:
             async with self._reading:
                 if self._ground is None or stamp != self._stamp:
+                    self._ground = None
                     self._ground = await asyncio.to_thread(_read_ground, self._settings)
                     self._stamp = stamp if self._ground.snapshot == stamp[0] else None
         return self._ground

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from agent.opening import open_runner
 from agent.web import health, pages, webhooks
@@ -29,9 +30,11 @@ def make_app(settings: Settings) -> FastAPI:
             yield
             warming.cancel()
 
-    app = FastAPI(title="Assay", version="1", lifespan=lifespan)
+    # Spans of calls, which belong to no run, would cost as much as taking them.
+    untraced: TelemetryConfig = {"exclude": webhooks.is_call}
+    app = FastAPI(title="Assay", version="1", lifespan=lifespan, telemetry=untraced)
     answer_problems(app)
-    for router in (health.router, runs.router, webhooks.router):
+    for router in (webhooks.router, health.router, runs.router):
         app.include_router(router)
     pages.add_pages(app)
     return app

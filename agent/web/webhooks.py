@@ -11,6 +11,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
+from starlette.types import Scope
 
 from agent.admission import Admission, Arrival
 from agent.driving import now
@@ -188,6 +189,11 @@ class Door:
         )
         async with promptly():
             return await self._admission.accept(arrival)
+
+
+def is_call(scope: Scope) -> bool:
+    """Whether a request is a call of a system."""
+    return str(scope.get("path", "")).startswith(router.prefix)
 
 
 def door_of(app: Starlette) -> Door:

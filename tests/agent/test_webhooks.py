@@ -254,9 +254,10 @@ async def test_a_secret_is_changed_without_a_gap(
 
 
 async def test_a_call_pins_the_data_that_are_current_when_it_comes(
-    runner: Runner, client: httpx.AsyncClient
+    runner: Runner, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not those of when the process first looked; without any, senders are told to come again."""
+    monkeypatch.setattr("agent.intake._LOOK_SECONDS", 0.0)
     first = await runner.stores.runs.get((await post(client)).json()["run_id"])
     folder = runner.settings.warehouse_dir
     snapshot = current_snapshot(folder)
