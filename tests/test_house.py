@@ -20,6 +20,7 @@ PACKAGES = (
     "services.semantics",
     "services.store",
     "services.warehouse",
+    "services.webhooks",
 )
 ROOMS = ("agent", "reports", "services", "sql_guard")
 
