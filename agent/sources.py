@@ -31,12 +31,12 @@ def read_source(file: Path) -> Source:
             f"The source {file} is not valid at {place}: {problem['msg']}",
             hint="docs/guide.md has an example",
         ) from error
-    _check_constants(source)
+    check_source(source)
     return source
 
 
-def _check_constants(source: Source) -> None:
-    """What a source may ask for has to be there: else every call of it would fail."""
+def check_source(source: Source) -> None:
+    """Raise `Invalid` when a source asks for what is not there: every call of it would fail."""
     template, formats = source.request.template, source.request.formats
     if template is not None:
         for name in (*template.one_of, *_texts(template.default)):

@@ -13,6 +13,7 @@ from agent.opening import open_runner
 from agent.web import health, pages, webhooks
 from agent.web.access import is_open
 from agent.web.api import runs
+from agent.web.api import webhooks as webhook_api
 from agent.web.problems import answer_problems
 from agent.web.serving import PATIENCE
 from services.settings import Settings
@@ -34,7 +35,7 @@ def make_app(settings: Settings) -> FastAPI:
     untraced: TelemetryConfig = {"exclude": webhooks.is_call}
     app = FastAPI(title="Assay", version="1", lifespan=lifespan, telemetry=untraced)
     answer_problems(app)
-    for router in (webhooks.router, health.router, runs.router):
+    for router in (webhooks.router, health.router, runs.router, webhook_api.router):
         app.include_router(router)
     pages.add_pages(app)
     return app

@@ -23,6 +23,8 @@ _DELIVERY: Final = "assay:webhook:delivery:"
 _DUE: Final = "assay:webhook:due"
 _DONE: Final = "assay:webhook:done"
 _DEAD: Final = "assay:webhook:dead"
+_PAGE: Final = 200
+_FURTHEST: Final = 100_000
 _KEYS: Final = [_DUE, _DONE, _DEAD]
 _LEASE: Final = timedelta(seconds=3 * SEND_SECONDS)
 """Within this a worker that took a delivery has sent it, or is dead."""
@@ -202,18 +204,33 @@ class Deliveries:
         return Delivery.model_validate_json(as_bytes(content))
 
     async def list(
-        self, *, status: DeliveryStatus | None = None, limit: int = 50
+        self, *, status: DeliveryStatus | None = None, limit: int = 50, tenant: str | None = None
     ) -> tuple[Delivery, ...]:
-        """Deliveries of a status, or of all; what happens next or happened last first."""
-        keys = {"waiting": _DUE, "delivered": _DONE, "dead": _DEAD}
+        """
+        Deliveries of a status, or of all; what happens next or happened last first.
+
+        Those of one *tenant*, or of all.
+        """
+        keys: dict[DeliveryStatus, str] = {"waiting": _DUE, "delivered": _DONE, "dead": _DEAD}
         found: list[Delivery] = []
         for name in [status] if status else keys:
+            found += await self._listed(keys[name], limit, tenant, desc=name != "waiting")
+        return tuple(found[:limit])
+
+    async def _listed(
+        self, key: str, limit: int, tenant: str | None, *, desc: bool
+    ) -> list[Delivery]:
+        found: list[Delivery] = []
+        for start in range(0, _FURTHEST, _PAGE):
             with redis_errors():
-                ids = await self._redis.zrange(keys[name], 0, limit - 1, desc=name != "waiting")
+                ids = await self._redis.zrange(key, start, start + _PAGE - 1, desc=desc)
                 names = [_DELIVERY + as_bytes(one).decode() for one in ids]
                 contents = await self._redis.mget(names) if names else []
-            found += [Delivery.model_validate_json(as_bytes(one)) for one in contents if one]
-        return tuple(found[:limit])
+            page = [Delivery.model_validate_json(as_bytes(one)) for one in contents if one]
+            found += [one for one in page if tenant in (None, one.tenant)]
+            if len(ids) < _PAGE or len(found) >= limit:
+                break
+        return found[:limit]
 
     async def _run(self, script: str, *arguments: str | int) -> Any:
         with redis_errors():

@@ -16,8 +16,8 @@ from agent.hooks import Hooks, hooks_of
 from agent.runner import Runner
 from agent.web.access import is_open
 from agent.web.app import make_app
+from services.access import ApiKey, ApiKeys
 from services.audit import verify_all
-from services.review import Approve
 from services.store import Journal
 from services.warehouse import current_snapshot
 from services.webhooks import MAX_BODY, Source, new_secret
@@ -344,4 +344,76 @@ def test_the_command_line_declares_sources_and_shows_no_secret(home: Any, tmp_pa
     file.write_text(json.dumps({"name": "Not A Name", "request": MAPPING}))
     bad = home.run("webhook", "source", "add", str(file))
     assert "not valid at name" in bad.stderr
-    assert Approve.__name__ not in bad.stderr
+
+
+async def carrying(runner: Runner, name: str, role: Any, tenant: str | None) -> httpx.AsyncClient:
+    """A client of the real application with a key of its own."""
+    key = ApiKey(name=name, roles=frozenset({role}), tenant=tenant, created_at=datetime.now(UTC))
+    secret = await ApiKeys(runner.stores.redis).add(key)
+    app = make_app(runner.settings)
+    app.state.runner, app.state.is_open = runner, False
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    headers = {"Authorization": f"Bearer {secret}"}
+    return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers)
+
+
+async def test_operators_do_the_same_over_http(runner: Runner, hooks: Hooks) -> None:
+    """A secret is in the answer that makes it; whoever may not administer is refused."""
+    operator = await carrying(runner, "ops", "operator", "")
+    analyst = await carrying(runner, "jobs", "analyst", "")
+    source = {"name": "ledger", "request": MAPPING}
+    made = await operator.post("/v1/webhook-sources", json=source)
+    rotated = await operator.post("/v1/webhook-sources/ledger/rotate", json={"overlap_hours": 0})
+    listed = await operator.get("/v1/webhook-sources")
+    endpoint = await operator.post(
+        "/v1/webhook-endpoints", json={"url": "https://hooks.example.com/", "events": ["run.done"]}
+    )
+    inside = await operator.post("/v1/webhook-endpoints", json={"url": "http://169.254.169.254/"})
+    endpoints = await operator.get("/v1/webhook-endpoints")
+
+    assert (201, 200, 201, 422) == (
+        made.status_code,
+        rotated.status_code,
+        endpoint.status_code,
+        inside.status_code,
+    )
+    assert ["ledger"] == [one["name"] for one in listed.json()]  # treasury is another tenant's
+    for text in (listed.text, endpoints.text):
+        assert "whsec_" not in text
+        assert "sealed" not in text
+    for path in ("sources", "endpoints", "deliveries", "refusals"):
+        assert 403 == (await analyst.get(f"/v1/webhook-{path}")).status_code
+        assert 200 == (await operator.get(f"/v1/webhook-{path}")).status_code
+    gone = await operator.delete(f"/v1/webhook-endpoints/{endpoint.json()['id']}")
+    removed = await operator.delete("/v1/webhook-sources/ledger")
+    assert (204, 204) == (gone.status_code, removed.status_code)
+
+
+async def test_operators_of_a_tenant_see_their_own(
+    runner: Runner, hooks: Hooks, client: httpx.AsyncClient
+) -> None:
+    """Another tenant's sources, endpoints and refused calls are as none."""
+    await post(client, b"[]")
+    theirs = await hooks.endpoints.add(
+        "https://hooks.example.com/", SECRET, at=datetime.now(UTC), tenant="acme"
+    )
+    acme = await carrying(runner, "acme-ops", "operator", "acme")
+    other = await carrying(runner, "other-ops", "operator", "other")
+
+    assert ["treasury"] == [one["name"] for one in (await acme.get("/v1/webhook-sources")).json()]
+    assert 1 == len((await acme.get("/v1/webhook-refusals")).json())
+    for path in ("sources", "endpoints", "refusals"):
+        assert [] == (await other.get(f"/v1/webhook-{path}")).json()
+    for method, path in (
+        ("DELETE", "sources/treasury"),
+        ("POST", "sources/treasury/rotate"),
+        ("DELETE", f"endpoints/{theirs.id}"),
+    ):
+        answers = [
+            await other.request(method, f"/v1/webhook-{name}", json={})
+            for name in (path, path.replace("treasury", "nothing").replace(theirs.id, "ep-0"))
+        ]
+        assert [404, 404] == [answer.status_code for answer in answers]
+        assert answers[0].content == answers[1].content
+    source = {"name": "x", "tenant": "acme", "request": MAPPING}
+    assert 403 == (await other.post("/v1/webhook-sources", json=source)).status_code
