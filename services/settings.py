@@ -212,6 +212,9 @@ class Settings(BaseSettings):
         default=False,
         description="Send events to private and loopback addresses too, and over plain HTTP.",
     )
+    mcp_key: SecretStr | None = Field(
+        default=None, description="API key that `assay mcp` asks under; unset: the person here."
+    )
     capture_content: bool = Field(
         default=False, description="Write prompts, answers and SQL parameters into traces."
     )

@@ -12,8 +12,9 @@ from fastapi.telemetry import TelemetryConfig
 from agent.opening import open_runner
 from agent.web import health, pages, webhooks
 from agent.web.access import is_open
-from agent.web.api import runs
+from agent.web.api import inbox, runs
 from agent.web.api import webhooks as webhook_api
+from agent.web.mcp import add_mcp, mcp_open
 from agent.web.problems import answer_problems
 from agent.web.serving import PATIENCE
 from services.settings import Settings
@@ -28,14 +29,19 @@ def make_app(settings: Settings) -> FastAPI:
             app.state.runner = runner
             app.state.is_open = await is_open(runner.stores.redis, settings)
             warming = asyncio.create_task(webhooks.door_of(app).warm())
-            yield
+            async with mcp_open(app, runner):
+                yield
             warming.cancel()
 
     # Spans of calls, which belong to no run, would cost as much as taking them.
     untraced: TelemetryConfig = {"exclude": webhooks.is_call}
     app = FastAPI(title="Assay", version="1", lifespan=lifespan, telemetry=untraced)
     answer_problems(app)
-    for router in (webhooks.router, health.router, runs.router, webhook_api.router):
+    for router in (
+        *(webhooks.router, health.router, runs.router),
+        *(inbox.router, webhook_api.router),
+    ):
         app.include_router(router)
+    add_mcp(app)
     pages.add_pages(app)
     return app

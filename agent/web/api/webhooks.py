@@ -124,9 +124,7 @@ async def list_deliveries(
 ) -> list[dict[str, Any]]:
     """What waits to be sent, what arrived, and what was given up (`status=dead`)."""
     async with promptly():
-        found = await _hooks(request).deliveries.list(
-            status=status, limit=limit, tenant=who.tenant
-        )
+        found = await _hooks(request).deliveries.list(status=status, limit=limit, tenant=who.tenant)
     return [one.model_dump(mode="json") for one in found]
 
 
