@@ -219,7 +219,7 @@ class Deliveries:
 
     async def _listed(
         self, key: str, limit: int, tenant: str | None, *, desc: bool
-    ) -> list[Delivery]:
+    ) -> tuple[Delivery, ...]:
         found: list[Delivery] = []
         for start in range(0, _FURTHEST, _PAGE):
             with redis_errors():
@@ -230,7 +230,7 @@ class Deliveries:
             found += [one for one in page if tenant in (None, one.tenant)]
             if len(ids) < _PAGE or len(found) >= limit:
                 break
-        return found[:limit]
+        return tuple(found[:limit])
 
     async def _run(self, script: str, *arguments: str | int) -> Any:
         with redis_errors():
