@@ -109,6 +109,7 @@ class Intake:
         self._ground: _Ground | None = None
         self._stamp: object = None
         self._reading = asyncio.Lock()
+        self._trying = asyncio.Lock()
         self._tried = float("-inf")
         self._looked = float("-inf")
         self._templates: dict[str, Template] = {}
@@ -128,8 +129,7 @@ class Intake:
         resolved, snapshot = (await self._current()).resolve(chosen, as_of)
         base = self._settings.output.expanduser().absolute()
         if time.monotonic() - self._tried > _TRY_SECONDS:
-            await asyncio.to_thread(_check_writable, base)
-            self._tried = time.monotonic()
+            await self._try(base)
         return _accepted(
             self._settings,
             base / run_id,
@@ -143,6 +143,12 @@ class Intake:
     async def warm(self) -> None:
         """Open the warehouse before anybody asks."""
         await self._current()
+
+    async def _try(self, base: Path) -> None:
+        async with self._trying:
+            if time.monotonic() - self._tried > _TRY_SECONDS:
+                await asyncio.to_thread(_check_writable, base)
+                self._tried = time.monotonic()
 
     def _template(self, name: str) -> Template:
         if name not in self._templates:
@@ -212,7 +218,8 @@ def _formats(names: Sequence[str]) -> tuple[Format, ...]:
 def _check_writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".assay-probe"
+        # Another process may try the same folder at the same moment.
+        probe = folder / f".assay-probe-{secrets.token_hex(4)}"
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:

@@ -140,11 +140,12 @@ async def test_the_same_call_again_is_the_same_run(
 
 
 async def test_calls_at_once_are_as_calls_one_by_one(
-    runner: Runner, client: httpx.AsyncClient
+    runner: Runner, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """None is lost, none doubled, whichever come together; the logs hold."""
     import asyncio
 
+    monkeypatch.setattr("agent.intake._TRY_SECONDS", 0.0)
     answers = await asyncio.gather(
         *(post(client, webhook_id=f"m{number % 40}") for number in range(80))
     )
