@@ -64,7 +64,7 @@ def _accepted(
         template=chosen.name if chosen else QUESTION_TEMPLATE,
         question=question.strip(),
         as_of=as_of,
-        formats=_formats(formats),
+        formats=checked_formats(formats),
         output=str(folder),
         requested_by=settings.reviewer,
     )
@@ -204,7 +204,8 @@ def _check_metrics(template: Template, known: frozenset[str]) -> None:
         )
 
 
-def _formats(names: Sequence[str]) -> tuple[Format, ...]:
+def checked_formats(names: Sequence[str]) -> tuple[Format, ...]:
+    """The formats of these names, in our order; raises `Invalid` for another name, or none."""
     wanted = [name.strip().lower() for name in names if name.strip()]
     unknown = sorted(set(wanted) - set(FORMATS))
     if unknown or not wanted:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from services.audit import AuditLog, events
 from services.review import Decision, Reject, ReviewItem, ReviewQueue
+from services.schedules import ScheduleBook
 from services.settings import Settings
 from services.store import (
     BlobStore,
@@ -23,6 +24,8 @@ from services.store import (
     RunQueue,
     RunRegistry,
     Spending,
+    Tally,
+    WorkerBoard,
     connect,
     open_home,
     open_layout,
@@ -46,6 +49,9 @@ class Stores:
     effects: EffectLedger
     outbox: Outbox
     spending: Spending
+    schedules: ScheduleBook
+    workers: WorkerBoard
+    tally: Tally
 
     async def ping(self) -> str:
         """The server's name and version; raises `StoreUnavailable` when it does not answer."""
@@ -130,6 +136,9 @@ async def open_stores(
             effects=EffectLedger(redis),
             outbox=Outbox(redis),
             spending=Spending(redis),
+            schedules=ScheduleBook(redis),
+            workers=WorkerBoard(redis),
+            tally=Tally(redis),
         )
     finally:
         await redis.aclose()

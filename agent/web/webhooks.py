@@ -19,6 +19,7 @@ from agent.hooks import hooks_of
 from agent.intake import Intake
 from agent.request import FORMATS
 from agent.runner import Runner
+from agent.web.limits import admit_source
 from agent.web.problems import MEDIA_TYPE, problem
 from agent.web.serving import promptly
 from services.errors import (
@@ -96,7 +97,9 @@ async def receive(request: Request, source: str) -> Response:
     call = Call(source, signed, headers.get("content-type", ""), body)
     door = door_of(request.app)
     try:
-        record = await door.take(call)
+        admitted = await door.admit(call)
+        await admit_source(request, admitted.source.name)  # a stranger uses up nobody's share
+        record = await door.start(admitted)
     except Refusal as refusal:
         await door.keep(refusal, call)
         return _answer(401 if refusal.kind == "authentication" else 400)
@@ -129,10 +132,13 @@ class Door:
             if await self._hooks.sources.list():
                 await self._intake.warm()
 
-    async def take(self, call: Call) -> RunRecord:
-        """The run of a call; the same for the same call. Raises `Refusal`, or why it can't now."""
+    async def admit(self, call: Call) -> Admitted:
+        """What a call asks, once it is shown who calls; raises `Refusal`."""
         async with promptly():
-            admitted = await self._gate.admit(call, at=now())
+            return await self._gate.admit(call, at=now())
+
+    async def start(self, admitted: Admitted) -> RunRecord:
+        """The run of a call; the same for the same call. Raises `Refusal`, or why it can't now."""
         if admitted.claimed == "again" and (known := await self._known(admitted)) is not None:
             return known
         try:

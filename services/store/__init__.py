@@ -18,6 +18,7 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:runs:time`              | zset   | run ids by time of creation, in microseconds       |
 | `assay:runs:name`              | zset   | run ids in lexical order, for prefixes             |
 | `assay:runs:left`              | set    | runs that are left to workers, and could go on     |
+| `assay:runs:states`            | hash   | status: how many runs have it                      |
 | `assay:lease:{RUN}`            | string | who drives a run; expires                          |
 | `assay:fence:{RUN}`            | string | number of its latest driver, which only grows      |
 | `assay:wish:{RUN}`             | string | what its driver is asked: to cancel, or to let go  |
@@ -28,6 +29,11 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | - `lanes`, `served`            | zset, hash | lanes in turn, and when each was last served   |
 | - `lane`, `later`, `taken`     | hash, zset, zset | each run's lane, put off ones, taken ones |
 | - `deaths`, `again`            | hash, set | workers that a run ended; runs to queue again   |
+| - `since`                      | zset   | runs in lanes by when they came, in milliseconds   |
+| `assay:limit:WHO`              | string | when a caller may ask again, in microseconds       |
+| `assay:tally:WHAT`             | hash   | label: how often it has happened                   |
+| `assay:workers:seen`           | zset   | workers by when they last said so, in milliseconds |
+| `assay:workers:load`           | hash   | worker: `WorkerLoad`                               |
 | `assay:checkpoint:{RUN}:...`   |        | LangGraph's state of a run:                        |
 | - `index`                      | zset   | its checkpoints and pending writes, by name        |
 | - `records`                    | hash   | all of them but the values                         |
@@ -46,12 +52,14 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | - `delivery:ID`                | string | `Delivery`; expires once it is done                |
 | - `due`                        | zset   | deliveries to be sent, by time in milliseconds     |
 | - `done`, `dead`               | zset   | delivered and given up ones, by time               |
+| `assay:schedules:of:TENANT`    | hash   | name of a schedule: `Schedule`                     |
+| `assay:schedules:due`          | zset   | NAME:TENANT by when it is looked at next, in seconds |
 | `assay:audit:...`              |        | the audit log; its keys are in `services.audit`    |
 
 A content's name is its key without `assay:`, or `object:DIGEST` when it is a file.
 
-Some values are written by `services.checkpointer`, `services.review`, `services.webhooks` and
-`services.audit`, which stand on this package.
+Some values are written by `services.checkpointer`, `services.review`, `services.schedules`,
+`services.webhooks` and `services.audit`, which stand on this package.
 """
 
 from redis.asyncio import Redis
@@ -65,15 +73,18 @@ from ._journal import Accepted, Journal
 from ._layout import LAYOUT, check_home, open_home, open_layout
 from ._leases import TTL as LEASE_TTL
 from ._leases import Lease, Wish, fence_key
+from ._limits import Rate, RateLimits
 from ._objects import ObjectStore
 from ._outbox import ENDPOINTS, EVENT_TYPES, OUTBOX, Event, EventType, Outbox
-from ._queue import Priority, QueueState, RunQueue, Taken
+from ._queue import Priority, QueueLoad, QueueState, RunQueue, Taken
 from ._references import Freed, References
 from ._removal import remove_run
 from ._runs import Failure, RunRecord, RunRegistry, RunStatus, asks_the_same
 from ._scripts import Call, run_for_all
 from ._spending import Budget, Spending, Spent
+from ._tally import Tally
 from ._values import UtcTime, as_bytes
+from ._workers import WorkerBoard, WorkerLoad
 
 __all__ = [
     "DEFAULT_IDLE",
@@ -101,7 +112,10 @@ __all__ = [
     "ObjectStore",
     "Outbox",
     "Priority",
+    "QueueLoad",
     "QueueState",
+    "Rate",
+    "RateLimits",
     "Redis",
     "References",
     "Restore",
@@ -114,8 +128,11 @@ __all__ = [
     "Spent",
     "Summary",
     "Taken",
+    "Tally",
     "UtcTime",
     "Wish",
+    "WorkerBoard",
+    "WorkerLoad",
     "as_bytes",
     "asks_the_same",
     "check_home",

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 
 from agent.opening import open_retriever
 from agent.runner import Runner
 from agent.stores import open_stores
+from services.access import _users
 from services.settings import load_settings
 from services.store import EmbeddedServer
 from services.warehouse import build_sample
@@ -66,6 +68,14 @@ def make_runner(
             yield Runner(settings=chosen, stores=stores, open_retriever=open_retriever)
 
     return made
+
+
+@pytest.fixture
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Digests of passwords that cost next to nothing, for tests that sign in often."""
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(_users, "_hasher", lambda: hasher)
+    monkeypatch.setattr(_users, "_nobody", _users._nobody.__wrapped__)
 
 
 @pytest.fixture(scope="session")
