@@ -15,8 +15,10 @@ from services.settings import Settings
 from services.store import (
     BlobStore,
     EffectLedger,
+    Event,
     EvidenceStore,
     ObjectStore,
+    Outbox,
     Redis,
     References,
     RunQueue,
@@ -45,6 +47,7 @@ class Stores:
     references: References
     objects: ObjectStore
     effects: EffectLedger
+    outbox: Outbox
     spending: Spending
     schedules: ScheduleBook
     workers: WorkerBoard
@@ -72,6 +75,13 @@ class Stores:
         await self.log_decision(decided)
         return decided
 
+    async def open_item(self, item: ReviewItem) -> ReviewItem:
+        """Open an item, or find the one that stands for the same wait; who listens is told once."""
+        stored = await self.reviews.open_item(item)
+        if stored.status == "open":
+            await self.outbox.put(_told("review.opened", stored, stored.created_at))
+        return stored
+
     async def log_decision(self, item: ReviewItem) -> None:
         """Have the audit log say what was decided, once."""
         decision, at = item.decision, item.decided_at
@@ -82,6 +92,14 @@ class Stores:
         fields |= {"reason": decision.reason} if isinstance(decision, Reject) else {}
         key = f"{events.REVIEW_DECIDED} {item.id}"
         await self.audit.append(item.run_id, events.REVIEW_DECIDED, fields, at=at, key=key)
+        await self.outbox.put(_told("review.decided", item, at, decision=decision.kind))
+
+
+def _told(name: str, item: ReviewItem, at: datetime, **more: str) -> Event:
+    """What whoever listens is told of an item: neither its words nor who decided."""
+    said = {"item_id": item.id, "run_id": item.run_id, "kind": item.kind, **more}
+    said |= {"url": f"/v1/reviews/{item.id}", "run_url": f"/v1/runs/{item.run_id}"}
+    return Event.of(name, said, key=f"{name} {item.id}", at=at, tenant=item.tenant)
 
 
 @asynccontextmanager
@@ -116,6 +134,7 @@ async def open_stores(
             references=References(redis, objects),
             objects=objects,
             effects=EffectLedger(redis),
+            outbox=Outbox(redis),
             spending=Spending(redis),
             schedules=ScheduleBook(redis),
             workers=WorkerBoard(redis),

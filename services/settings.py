@@ -264,6 +264,10 @@ class Settings(BaseSettings):
         gt=0,
         description="Size of the largest request that the HTTP door takes, such as 1MB.",
     )
+    webhook_private: bool = Field(
+        default=False,
+        description="Send events to private and loopback addresses too, and over plain HTTP.",
+    )
     mcp_key: SecretStr | None = Field(
         default=None, description="API key that `assay mcp` asks under; unset: the person here."
     )

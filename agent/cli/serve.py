@@ -72,6 +72,7 @@ def worker() -> None:
     ends at once, and loses nothing either.
     """
     from agent.cli.drive import Progress
+    from agent.courier import courier_of
     from agent.opening import open_runner
     from agent.pulse import beating
     from agent.steering import see_to_all
@@ -89,7 +90,8 @@ def worker() -> None:
         async with open_runner(settings) as runner:
             err().print("worker ready")
             async with beating(runner) as pulse:
-                chores = (Timetable(runner, err().print), partial(see_to_all, runner), pulse)
+                timetable, courier = Timetable(runner, err().print), courier_of(runner)
+                chores = (timetable, courier, partial(see_to_all, runner), pulse)
                 await Worker(runner, stop, Progress(), err().print, chores).serve()
         err().print("worker stopped")
 
