@@ -42,7 +42,7 @@ class Comparison(Frozen):
 async def compare(stores: Stores, graph: Graph, first: str, second: str) -> Comparison:
     """How run *second* differs from run *first*; `NotFound` when there is no such run."""
     records = [await stores.runs.get(run_id) for run_id in (first, second)]
-    before, after = [await _content(stores, graph, record) for record in records]
+    before, after = [await content_of(stores, graph, record) for record in records]
     figures = _figures(before), _figures(after)
     same = [name for name in figures[0] if name in figures[1] and _same(name, *figures)]
     return Comparison(
@@ -60,7 +60,8 @@ async def compare(stores: Stores, graph: Graph, first: str, second: str) -> Comp
     )
 
 
-async def _content(stores: Stores, graph: Graph, record: RunRecord) -> ReportContent | None:
+async def content_of(stores: Stores, graph: Graph, record: RunRecord) -> ReportContent | None:
+    """The report that a run has composed, if it has."""
     state = (await graph.aget_state(thread_of(record.id))).values
     if "report" not in state:
         return None

@@ -57,10 +57,10 @@ from ._layout import LAYOUT, check_home, open_home, open_layout
 from ._leases import TTL as LEASE_TTL
 from ._leases import Lease, Wish, fence_key
 from ._objects import ObjectStore
-from ._queue import Priority, QueueState, RunQueue, Taken
+from ._queue import Priority, QueuePlace, QueueState, RunQueue, Taken
 from ._references import Freed, References
 from ._removal import remove_run
-from ._runs import Failure, RunRecord, RunRegistry, RunStatus
+from ._runs import Failure, RunRecord, RunRegistry, RunStatus, cursor_of
 from ._spending import Budget, Spending, Spent
 from ._values import UtcTime, as_bytes
 
@@ -83,6 +83,7 @@ __all__ = [
     "Lease",
     "ObjectStore",
     "Priority",
+    "QueuePlace",
     "QueueState",
     "Redis",
     "References",
@@ -101,6 +102,7 @@ __all__ = [
     "as_bytes",
     "check_home",
     "connect",
+    "cursor_of",
     "effect_key",
     "fence_key",
     "open_home",

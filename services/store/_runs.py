@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
 
 from redis.asyncio import Redis
 
-from services.errors import InputConflict, NotFound
+from services.errors import InputConflict, Invalid, NotFound
 from services.evidence import Frozen
 from services.failpoints import failpoint
 
 from ._connection import redis_errors
-from ._leases import Lease, Wish, grant, hold, lease_key, wish
+from ._leases import Lease, Wish, grant, hold, holder, lease_key, wish, wished
 from ._queue import Priority
 from ._values import UtcTime, as_bytes
 
@@ -102,7 +102,7 @@ class RunRegistry:
         changes.
         """
         script = self._redis.register_script(_CREATE)
-        score = int(record.created_at.timestamp() * 1_000_000)
+        score = _score(record)
         with redis_errors():
             stored = RunRecord.model_validate_json(
                 await script(
@@ -194,6 +194,33 @@ class RunRegistry:
             start += page
         return tuple(found[:limit])
 
+    async def newest(
+        self, *, behind: str = "", tenant: str | None = None
+    ) -> AsyncIterator[RunRecord]:
+        """
+        The runs of one *tenant*, or of all, newest first, read a page at a time.
+
+        Those *behind* a place that `cursor_of` gave, which stays where it is when others come or go.
+        """
+        highest, last = _place(behind)
+        start = 0
+        while True:
+            with redis_errors():
+                ids = await self._redis.zrevrangebyscore(
+                    _BY_TIME, highest, "-inf", start=start, num=_PAGE
+                )
+                if not ids:
+                    return
+                contents = await self._redis.mget([_RUN + _text(run_id) for run_id in ids])
+            for content in contents:
+                record = RunRecord.model_validate_json(content) if content else None
+                if record is None or tenant not in (None, record.tenant):
+                    continue
+                if last and _score(record) == highest and record.id >= last:
+                    continue  # of one microsecond the ids are in falling order
+                yield record
+            start += _PAGE
+
     async def matching(self, prefix: str, *, limit: int = 10) -> tuple[str, ...]:
         """Ids that start with *prefix*, in order."""
         low = b"[" + prefix.encode()
@@ -222,6 +249,14 @@ class RunRegistry:
         """Forget what was asked of a run's driver."""
         await grant(self._redis, run_id)
 
+    async def driver(self, run_id: str) -> str:
+        """Who drives a run right now, such as `process 12 on host`; empty when nobody does."""
+        return await holder(self._redis, run_id)
+
+    async def wished(self, run_id: str) -> Wish | None:
+        """What a run's driver is asked for, and has not done yet."""
+        return await wished(self._redis, run_id)
+
     async def driven(self, run_ids: Collection[str]) -> frozenset[str]:
         """Those of *run_ids* that some process drives right now."""
         names = list(run_ids)
@@ -248,6 +283,22 @@ class RunRegistry:
         with redis_errors():
             recent = await self._redis.zrevrange(_BY_TIME, 0, _PAGE - 1)
         return tuple(difflib.get_close_matches(run_id, [_text(name) for name in recent], n=3))
+
+
+def cursor_of(record: RunRecord) -> str:
+    """The place of a run among all by time, for `RunRegistry.newest`."""
+    return f"{_score(record)}.{record.id}"
+
+
+def _score(record: RunRecord) -> int:
+    return int(record.created_at.timestamp() * 1_000_000)
+
+
+def _place(cursor: str) -> tuple[int | str, str]:
+    score, _, last = cursor.partition(".")
+    if cursor and not (score.isascii() and score.isdigit() and len(score) < 20 and last):
+        raise Invalid("The place to go on from is not valid.", hint="Begin with the newest runs.")
+    return (int(score), last) if cursor else ("+inf", "")
 
 
 def _text(reply: object) -> str:
