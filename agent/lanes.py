@@ -10,7 +10,9 @@ from typing import Final, TypeAlias
 from agent.timeline import Attempt, Timeline, Wait
 
 _FOLD: Final = 6.0
-"""Per cent of the width that a folded stretch takes."""
+"""Per cent of the width that a folded stretch takes, unless there are many."""
+_FOLDED: Final = 45.0
+"""Per cent that all of them together take at most."""
 _IDLE: Final = timedelta(seconds=1)
 _NARROWEST: Final = 0.6
 _ROOM: Final = 7.0
@@ -69,7 +71,7 @@ def lanes(told: Timeline, *, now: datetime) -> Lanes | None:
     if not told.attempts:
         return None
     scale = _Scale.of([(a.began, max(a.ended or now, a.began)) for a in told.attempts], told, now)
-    rows = [
+    rows: list[tuple[str, Sequence[Attempt | Wait]]] = [
         ("Report", [a for a in told.attempts if not a.section]),
         *((name, [a for a in told.attempts if a.section == name]) for name in told.sections),
         ("People", list(told.waits)),
@@ -89,23 +91,22 @@ class _Scale:
     @classmethod
     def of(cls, spans: Sequence[Span], told: Timeline, now: datetime) -> _Scale:
         last = max([end for _, end in spans] + [w.ended or now for w in told.waits])
-        first = min(start for start, _ in spans)
         busy = _joined(spans)
         ends = [end for _, end in busy]
         gaps = [(end, start) for end, (start, _) in zip(ends, busy[1:], strict=False)]
         if last - ends[-1] > _IDLE:
             gaps.append((ends[-1], last))
         worked = sum((end - start).total_seconds() for start, end in busy) or 1e-6
-        per_second = (100 - _FOLD * len(gaps)) / worked
+        fold = min(_FOLD, _FOLDED / max(len(gaps), 1))
+        per_second = (100 - fold * len(gaps)) / worked
         folds, at = [], 0.0
         for (start, end), gap in zip(busy, [*gaps, None], strict=False):
             at += (end - start).total_seconds() * per_second
             if gap is not None:
-                folds.append(Fold(at, _FOLD, gap[1] - gap[0]))
-                at += _FOLD
+                folds.append(Fold(at, fold, gap[1] - gap[0]))
+                at += fold
         if len(gaps) == len(busy):
             busy = [*busy, (last, last)]
-        assert first == busy[0][0]
         return cls(tuple(busy), tuple(folds), per_second)
 
     @property
@@ -132,7 +133,7 @@ class _Scale:
             if number < len(self.folds):
                 fold = self.folds[number]
                 if at < end + fold.lasted:
-                    return here + _FOLD * ((at - end) / fold.lasted)
+                    return here + fold.width * ((at - end) / fold.lasted)
                 here += fold.width
         return 100.0
 

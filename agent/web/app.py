@@ -11,6 +11,8 @@ from agent.opening import open_runner
 from agent.web import health, pages
 from agent.web.access import is_open
 from agent.web.api import runs
+from agent.web.pages import compare, evidence, report, run_actions, run_history
+from agent.web.pages import runs as run_list
 from agent.web.problems import answer_problems
 from agent.web.serving import PATIENCE
 from services.settings import Settings
@@ -30,5 +32,7 @@ def make_app(settings: Settings) -> FastAPI:
     answer_problems(app)
     for router in (health.router, runs.router):
         app.include_router(router)
+    for pages_of in (run_list, report, evidence, compare, run_actions, run_history):
+        app.include_router(pages_of.router)
     pages.add_pages(app)
     return app

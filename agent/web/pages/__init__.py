@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from agent.web.access import COOKIE, session_of
+from agent.web.pages import words
 from agent.web.serving import promptly, runner_of
 from services.access import LIFETIME, Identity, Sessions
 
@@ -41,6 +42,8 @@ _environment: Final = Environment(
     lstrip_blocks=True,
 )
 _environment.globals["csrf_field"] = _csrf_field
+_environment.globals.update(words.GLOBALS)
+_environment.filters.update(words.FILTERS)
 _templates: Final = Jinja2Templates(env=_environment)
 
 
