@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from agent.comparison import content_of
 from agent.files import Status
 from agent.runner import Runner
-from reports.document import Attestation, Report
+from reports.document import Attestation, Report, ReportContent
 from reports.render import View
 from services.audit import events, revealed
-from services.errors import NotFound
 from services.store import RunRecord
 
 _STATUS: dict[str, Status] = {"done": "APPROVED", "rejected": "REJECTED", "withdrawn": "WITHDRAWN"}
@@ -30,20 +28,11 @@ class ReportFile:
     digest: str
 
 
-async def reading(runner: Runner, record: RunRecord) -> View:
-    """
-    The report with its look-ups; raises `NotFound` when the run has none.
-
-    A draft that the run has gone back behind is none.
-    """
-    content = None
-    if record.report_digest is not None:
-        content = await content_of(runner.stores, runner.graph, record)
-    if content is None or record.report_digest is None:
-        raise NotFound("This run has no report yet.", hint=f"See /runs/{record.id}.")
+async def reading(runner: Runner, record: RunRecord, content: ReportContent) -> View:
+    """The report of that content, as it was decided on, with its look-ups."""
     report = Report(
         content=content,
-        digest=record.report_digest,
+        digest=record.report_digest or "",
         run_id=record.id,
         created_at=record.created_at,
         status=_STATUS.get(record.status, "DRAFT"),

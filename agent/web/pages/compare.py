@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,9 +10,10 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from agent.comparison import Comparison, Difference, compare, content_of
+from agent.comparison import Comparison, Difference, compared
 from agent.runner import Runner
 from agent.web.access import needs
+from agent.web.library import library_of
 from agent.web.pages import page
 from agent.web.serving import promptly, runner_of, visible_run
 from reports.document import Figure, ReportContent, StatusRow
@@ -50,12 +52,10 @@ async def compare_page(request: Request, who: Reader, a: RunId = "", b: RunId = 
     found: Comparison | None = None
     figures: list[ChangedFigure] = []
     if first is not None and second is not None:
-        async with promptly():
-            found = await compare(runner.stores, runner.graph, first.id, second.id)
-            contents = [
-                await content_of(runner.stores, runner.graph, one) for one in (first, second)
-            ]
-        figures = _figures(found, *contents)
+        library = library_of(request)
+        before, after = await library.content(first), await library.content(second)
+        found = await asyncio.to_thread(compared, first, second, before, after)
+        figures = _figures(found, before, after)
     return await page(
         request,
         who,

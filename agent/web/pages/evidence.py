@@ -14,9 +14,9 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import SqlLexer
 
-from agent.reading import reading
 from agent.runner import Runner
 from agent.web.access import needs
+from agent.web.library import Library, library_of
 from agent.web.pages import page
 from agent.web.serving import promptly, runner_of, visible_run
 from reports.document import Figure
@@ -60,7 +60,7 @@ async def evidence_page(
         await _check_referred(runner, record, evidence_id)
         evidence = await runner.stores.evidence.evidence(evidence_id)
         table = await runner.stores.evidence.table(evidence_id)
-        shown = await _figure(runner, record, figure) if figure else None
+    shown = await _figure(library_of(request), record, figure) if figure else None
     cells = _cells_of(shown, evidence_id)
     keys = table.row_keys
     marked = [number for number, key in enumerate(keys) if key in {row for row, _ in cells}]
@@ -92,11 +92,12 @@ async def _check_referred(runner: Runner, record: RunRecord, evidence_id: str) -
         raise NotFound("This run has no such evidence.", hint=f"See /runs/{record.id}.")
 
 
-async def _figure(runner: Runner, record: RunRecord, name: str) -> Figure:
-    view = await reading(runner, record)
-    if name not in view.figures:
-        raise NotFound("The report has no such figure.", hint=f"See /runs/{record.id}/report.")
-    return view.figures[name]
+async def _figure(library: Library, record: RunRecord, name: str) -> Figure:
+    content = await library.content(record)
+    for figure in content.figures if content else ():
+        if figure.id == name:
+            return figure
+    raise NotFound("The report has no such figure.", hint=f"See /runs/{record.id}/report.")
 
 
 def _cells_of(figure: Figure | None, evidence_id: str) -> frozenset[tuple[str, str]]:

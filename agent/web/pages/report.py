@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import OrderedDict
-from collections.abc import Mapping
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import FileResponse
 
-from agent.reading import reading, report_files
+from agent.reading import report_files
 from agent.request import Format
-from agent.runner import Runner
 from agent.web.access import needs
+from agent.web.library import library_of
 from agent.web.pages import page
-from agent.web.serving import promptly, runner_of, visible_run
-from reports.figures import Drawing, draw
-from reports.render import View, words
+from agent.web.serving import visible_run
+from reports.render import words
 from reports.render.picture import picture
 from services.access import Identity
 from services.errors import NotFound
-from services.store import RunRecord
 
 router = APIRouter(include_in_schema=False)
 Reader = Annotated[Identity, Depends(needs("read"))]
@@ -32,14 +27,13 @@ _ALONE: Final = (
 )
 """A file of a report is a document of its own: whatever is in it, it is not of this site."""
 _INLINE: Final = frozenset({"html", "pdf"})
-_DRAWN: Final = 8
 
 
 @router.get("/runs/{run_id}/report")
 async def report_page(request: Request, run_id: str, who: Reader) -> Response:
     """The report as its document says it; each figure leads to its evidence."""
     record = await visible_run(request, who, run_id)
-    view = await _view(runner_of(request), record)
+    view = await library_of(request).view(record)
     return await page(
         request,
         who,
@@ -77,8 +71,7 @@ async def file(request: Request, run_id: str, suffix: Format, who: Reader) -> Re
 async def chart(request: Request, run_id: str, chart_id: str, who: Reader) -> Response:
     """A chart of the report as a picture."""
     record = await visible_run(request, who, run_id)
-    view = await _view(runner_of(request), record)
-    drawn = await _drawings(request, view)
+    drawn = await library_of(request).drawings(record)
     if chart_id not in drawn:
         raise NotFound("The report has no such chart.", hint=f"See /runs/{record.id}/report.")
     headers = {
@@ -87,27 +80,3 @@ async def chart(request: Request, run_id: str, chart_id: str, who: Reader) -> Re
         "Cache-Control": "private, max-age=3600",
     }
     return Response(picture(drawn[chart_id]), media_type="image/svg+xml", headers=headers)
-
-
-async def _view(runner: Runner, record: RunRecord) -> View:
-    async with promptly():
-        return await reading(runner, record)
-
-
-async def _drawings(request: Request, view: View) -> Mapping[str, Drawing]:
-    """All charts of a report, drawn once however many ask: they never change under a digest."""
-    state = request.app.state
-    if not hasattr(state, "drawings"):
-        state.drawings = OrderedDict()
-    known: OrderedDict[str, asyncio.Task[dict[str, Drawing]]] = state.drawings
-    content, digest = view.report.content, view.report.digest
-    if digest not in known:
-        charts = [chart for section in content.sections for chart in section.charts]
-        known[digest] = asyncio.create_task(asyncio.to_thread(draw, charts, view.figures))
-        if len(known) > _DRAWN:
-            known.popitem(last=False)
-    try:
-        return await asyncio.shield(known[digest])
-    except Exception:
-        known.pop(digest, None)
-        raise
