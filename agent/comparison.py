@@ -86,12 +86,16 @@ def _of_requests(first: RunRecord, second: RunRecord) -> list[Difference]:
             what="request",
             name=name,
             change="changed",
-            before=str(ours[name]),
-            after=str(theirs[name]),
+            before=_words(ours[name]),
+            after=_words(theirs[name]),
         )
         for name in names
         if ours[name] != theirs[name]
     ]
+
+
+def _words(asked: object) -> str:
+    return ", ".join(map(str, asked)) if isinstance(asked, list) else str(asked)
 
 
 def _figures(content: ReportContent | None) -> dict[str, Figure]:

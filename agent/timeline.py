@@ -77,17 +77,14 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A wait for a person."""
+    """A wait for a person; one that is superseded ended when the run went another way."""
 
     item: ReviewItem
+    ended: datetime | None
 
     @property
     def began(self) -> datetime:
         return self.item.created_at
-
-    @property
-    def ended(self) -> datetime | None:
-        return self.item.decided_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +153,19 @@ def timeline(
         reading.cut_off()
     return Timeline(
         attempts=tuple(sorted(reading.attempts.values(), key=lambda one: (one.began, one.seq))),
-        waits=tuple(Wait(item) for item in items),
+        waits=tuple(Wait(item, _end_of(item, reading.marks)) for item in items),
         marks=tuple(reading.marks),
     )
+
+
+_TURNS: Final = frozenset({MARKS[events.RUN_ROLLED_BACK], MARKS[events.RUN_CANCELLED]})
+
+
+def _end_of(item: ReviewItem, marks: Iterable[Mark]) -> datetime | None:
+    if item.status == "open" or item.decided_at is not None:
+        return item.decided_at
+    turns = (mark.at for mark in marks if mark.what in _TURNS and mark.at >= item.created_at)
+    return next(turns, item.created_at)
 
 
 @dataclass(slots=True)

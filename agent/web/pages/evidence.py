@@ -24,7 +24,7 @@ from reports.render import words
 from services.access import Identity
 from services.analysis import formats
 from services.errors import NotFound
-from services.evidence import ComputationSource, Scalar, Table
+from services.evidence import ColumnType, ComputationSource, Scalar, Table
 from services.store import RunRecord
 
 router = APIRouter(include_in_schema=False)
@@ -36,10 +36,12 @@ _PAGE: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class ShownCell:
+    """A cell as a page shows it."""
+
     text: str
     is_marked: bool
     is_masked: bool
-    is_number: bool
+    type: ColumnType
     is_first: bool = False
     """Whether it is the first marked one, which a link leads to."""
 
@@ -128,8 +130,7 @@ def _rows(
             is_marked = (keys[number], column.name) in cells
             is_masked = column.sensitivity == "confidential"
             text = MASK if is_masked else cell_text(values[number], column.unit)
-            is_number = column.type in ("decimal", "double", "integer")
-            line.append(ShownCell(text, is_marked, is_masked, is_number, is_marked and is_first))
+            line.append(ShownCell(text, is_marked, is_masked, column.type, is_marked and is_first))
             is_first = is_first and not is_marked
         found.append((number, line))
     return found
