@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -61,10 +62,13 @@ def states(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> Iterator[H
 
 async def _make_states(runner: Runner) -> None:
     stores = runner.stores
+    asked = prepare(runner.settings, "r", question=QUESTION, formats=["json"])
     for run_id in STATES:
-        question = f"{QUESTION} {HOSTILE}" if run_id == "r-queued" else QUESTION
-        formats = ["html", "json"] if run_id == "r-done" else ["json"]
-        accepted = prepare(runner.settings, run_id, question=question, formats=formats)
+        changes: dict[str, Any] = {"output": str(runner.settings.output / run_id)}
+        changes |= {"question": f"{QUESTION} {HOSTILE}"} if run_id == "r-queued" else {}
+        changes |= {"formats": ("html", "json")} if run_id == "r-done" else {}
+        request = asked.request.model_copy(update=changes)
+        accepted = replace(asked, request=request, title=request.question)
         await runner.accept(run_id, accepted, left=run_id == "r-queued")
         if run_id in ("r-queued", "r-interrupted", "r-failed", "r-cancelled"):
             continue
