@@ -70,14 +70,12 @@ async def _make_states(runner: Runner) -> None:
         request = asked.request.model_copy(update=changes)
         accepted = replace(asked, request=request, title=request.question)
         await runner.accept(run_id, accepted, left=run_id == "r-queued")
-        if run_id in ("r-queued", "r-interrupted", "r-failed", "r-cancelled"):
-            continue
-        await runner.drive(run_id, nobody)
+    driven = ("r-waiting", "r-done", "r-rejected", "r-withdrawn")
+    await asyncio.gather(*(runner.drive(run_id, nobody) for run_id in driven))
     for run_id in ("r-done", "r-withdrawn"):
         await runner.decide(run_id, Approve(note=HOSTILE), by=HOSTILE)
-        await runner.drive(run_id, nobody)
     await runner.decide("r-rejected", Reject(reason=HOSTILE), by="Ada")
-    await runner.drive("r-rejected", nobody)
+    await asyncio.gather(*(runner.drive(run_id, nobody) for run_id in driven[1:]))
     await runner.cancel("r-cancelled", by="Ada", reason=HOSTILE)
     await runner.withdraw("r-withdrawn", by="Ada", reason=HOSTILE)
     at = datetime.now(UTC)
