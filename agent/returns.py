@@ -48,7 +48,8 @@ def _back_to_step(step: str, sections: tuple[str, ...]) -> Return:
 
 
 def _back_to_section(place: Place, sections: tuple[str, ...]) -> Return:
-    others = [f"section {name}" for name in sections if name != place.section]
+    count = len(sections) - 1
+    others = ["the other section" if count == 1 else f"the other {count} sections"] if count else []
     rows = ["the rows of this section"] if place.step == "analyse" else []
     steps = ["retrieve", "analyse"] if place.step == "retrieve" else ["analyse"]
     again = [f"{step} of {place.section}" for step in steps]

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from urllib.parse import urldefrag, urljoin
 import httpx
 import pytest
 
+from agent.comparison import Difference
 from agent.intake import prepare
 from agent.lanes import lanes
 from agent.opening import open_retriever
@@ -24,6 +26,8 @@ from agent.runner import Runner
 from agent.stores import open_stores
 from agent.timeline import timeline
 from agent.web.app import make_app
+from agent.web.pages.compare import moved_words
+from reports.document import Figure
 from services.access import Identity, Role, Sessions
 from services.audit import AuditEntry, events
 from services.review import Approve, Reject
@@ -477,6 +481,24 @@ async def test_reports_are_compared_side_by_side(runner: Runner) -> None:
     assert "the same report" in same
     assert 'value="r-done"' in previous
     assert "There is no earlier published report" in alone
+
+
+@pytest.mark.parametrize(
+    ("by", "unit", "display", "moved"),
+    [
+        ("406554", "EUR", "EUR 5.81m", "EUR +0.41m"),
+        ("1250", "EUR", "EUR 4,000", "EUR +1,250"),
+        ("-0.159", "ratio", "132.55 %", "−15.90 pp"),
+        ("-0.001", "ratio", "0.231", "−0.001"),
+        ("3", "count", "14", "+3"),
+    ],
+)
+def test_a_change_is_printed_as_its_figure_is(by: str, unit: str, display: str, moved: str) -> None:
+    """In its scale and with its digits; a percentage changes by points."""
+    figure = Figure.model_construct(unit=unit, display=display)
+    one = Difference(what="figure", name="x", change="changed", by=Decimal(by))
+
+    assert moved == moved_words(one, figure).replace("\u00a0", " ")
 
 
 def _entry(seq: int, at: float, event: str, **fields: Any) -> AuditEntry:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -25,6 +25,9 @@ router = APIRouter(include_in_schema=False)
 Reader = Annotated[Identity, Depends(needs("read"))]
 RunId = Annotated[str, Query(max_length=100)]
 _LOOKED_AT: Final = 2_000
+_DECIMALS: Final = re.compile(r"\.(\d+)")
+_SCALES: Final[dict[str, formats.Scale]] = {"bn": "billion", "m": "million", "k": "thousand"}
+"""How a printed amount ends, and its scale: a change is printed in that of its figure."""
 _RANK: Final = {"green": 0, "none": 0, "amber": 1, "red": 2}
 
 
@@ -97,7 +100,7 @@ def _figures(
             continue
         figure = new.get(one.name) or old[one.name]
         verdict = _verdict(one, rows, new)
-        changed.append(ChangedFigure(one, figure.label, _moved(one, figure), verdict))
+        changed.append(ChangedFigure(one, figure.label, moved_words(one, figure), verdict))
     order = {"worse": 0, "better": 1}
     return sorted(changed, key=lambda one: order.get(one.verdict, 2))
 
@@ -111,24 +114,19 @@ def _indicators(content: ReportContent | None) -> dict[str, StatusRow]:
     return {row.indicator.value: row for row in content.summary.status} if content else {}
 
 
-def _moved(one: Difference, figure: Figure) -> str:
-    """How much it rose or fell, with its unit; percentages in points."""
+def moved_words(one: Difference, figure: Figure) -> str:
+    """How much it rose or fell, printed as the figure is; percentages in points."""
     if one.by is None:
         return ""
     if figure.unit == "ratio" and "%" in figure.display:
         return formats.display(one.by * 100, "pp", 2, signed=True)
+    decimals = _DECIMALS.search(figure.display)
+    places = len(decimals[1]) if decimals else 0
+    scale: formats.Scale = "plain" if figure.unit == "ratio" else "one"
     if formats.is_currency(figure.unit):
-        scale: formats.Scale = "million" if abs(one.by) >= 1_000_000 else "one"
-        return formats.display(
-            one.by, figure.unit, 1 if scale == "million" else 0, scale, signed=True
-        )
-    digits = formats.default_digits(figure.unit, "one")
-    return formats.display(one.by, figure.unit, max(digits, _places(one.by)), signed=True)
-
-
-def _places(value: Decimal) -> int:
-    exponent = value.normalize().as_tuple().exponent
-    return min(-exponent, 4) if isinstance(exponent, int) and exponent < 0 else 0
+        ends = (name for end, name in _SCALES.items() if figure.display.endswith(end))
+        scale = next(ends, scale)
+    return formats.display(one.by, figure.unit, places, scale, signed=True)
 
 
 def _verdict(
