@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Literal, Self, TypeAlias
 
 from services.evidence import Frozen
 
@@ -25,3 +26,8 @@ class Pending(Frozen):
     detail: tuple[str, ...] = ()
     choices: tuple[Choice, ...]
     report_digest: str | None = None
+
+    @classmethod
+    def of(cls, wait: Mapping[str, Any]) -> Self:
+        """The item that a graph waits with; what other tools read beside it is left out."""
+        return cls.model_validate({k: v for k, v in wait.items() if k in cls.model_fields})

@@ -208,6 +208,9 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(
         default=None, description="Bearer token of the HTTP API; unset: loopback only, no token."
     )
+    mcp_key: SecretStr | None = Field(
+        default=None, description="API key that `assay mcp` asks under; unset: the person here."
+    )
     capture_content: bool = Field(
         default=False, description="Write prompts, answers and SQL parameters into traces."
     )

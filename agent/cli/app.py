@@ -16,6 +16,7 @@ from agent.cli import (
     config,
     doctor,
     guard,
+    mcp,
     model,
     report,
     review,
@@ -78,6 +79,7 @@ app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
 app.command("worker")(serve.worker)
+app.command("mcp")(mcp.mcp)
 
 
 def main() -> None:

@@ -10,9 +10,9 @@ from fastapi import FastAPI
 from agent.opening import open_runner
 from agent.web import health, pages
 from agent.web.access import is_open
-from agent.web.api import runs
-from agent.web.pages import compare, evidence, report, run_actions, run_history
-from agent.web.pages import runs as run_list
+from agent.web.api import inbox, runs
+from agent.web.mcp import add_mcp, mcp_open
+from agent.web.pages import routers as of_pages
 from agent.web.problems import answer_problems
 from agent.web.serving import PATIENCE
 from services.settings import Settings
@@ -26,13 +26,13 @@ def make_app(settings: Settings) -> FastAPI:
         async with open_runner(settings, patience=PATIENCE) as runner:
             app.state.runner = runner
             app.state.is_open = await is_open(runner.stores.redis, settings)
-            yield
+            async with mcp_open(app, runner):
+                yield
 
     app = FastAPI(title="Assay", version="1", lifespan=lifespan)
     answer_problems(app)
-    for router in (health.router, runs.router):
+    for router in (health.router, runs.router, inbox.router, *of_pages.ROUTERS):
         app.include_router(router)
-    for pages_of in (run_list, report, evidence, compare, run_actions, run_history):
-        app.include_router(pages_of.router)
+    add_mcp(app)
     pages.add_pages(app)
     return app
