@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from services.audit import AuditLog, events
 from services.review import Decision, Reject, ReviewItem, ReviewQueue
+from services.schedules import ScheduleBook
 from services.settings import Settings
 from services.store import (
     BlobStore,
@@ -21,6 +22,8 @@ from services.store import (
     RunQueue,
     RunRegistry,
     Spending,
+    Tally,
+    WorkerBoard,
     connect,
     open_home,
     open_layout,
@@ -43,6 +46,9 @@ class Stores:
     objects: ObjectStore
     effects: EffectLedger
     spending: Spending
+    schedules: ScheduleBook
+    workers: WorkerBoard
+    tally: Tally
 
     async def ping(self) -> str:
         """The server's name and version; raises `StoreUnavailable` when it does not answer."""
@@ -111,6 +117,9 @@ async def open_stores(
             objects=objects,
             effects=EffectLedger(redis),
             spending=Spending(redis),
+            schedules=ScheduleBook(redis),
+            workers=WorkerBoard(redis),
+            tally=Tally(redis),
         )
     finally:
         await redis.aclose()

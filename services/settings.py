@@ -28,6 +28,8 @@ from services.evidence import Frozen
 
 ModelRole: TypeAlias = Literal["sql", "analyst", "narrator"]
 PROJECT_FILE = Path("assay.toml")
+_RATE = r"^[1-9]\d{0,8}/[smh]$"
+"""So many by second, minute or hour."""
 
 
 def _seconds(value: Any) -> Any:
@@ -207,6 +209,21 @@ class Settings(BaseSettings):
     )
     api_key: SecretStr | None = Field(
         default=None, description="Bearer token of the HTTP API; unset: loopback only, no token."
+    )
+    rate_limit: str | None = Field(
+        default=None,
+        pattern=_RATE,
+        description="Requests that one key, user or session may make, such as 120/m; unset: any number.",
+    )
+    webhook_rate_limit: str | None = Field(
+        default=None,
+        pattern=_RATE,
+        description="Messages that one webhook source may send, such as 50/s; unset: any number.",
+    )
+    max_body: ByteSize = Field(
+        default=ByteSize(1_000_000),
+        gt=0,
+        description="Size of the largest request that the HTTP door takes, such as 1MB.",
     )
     mcp_key: SecretStr | None = Field(
         default=None, description="API key that `assay mcp` asks under; unset: the person here."

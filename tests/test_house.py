@@ -17,6 +17,7 @@ PACKAGES = (
     "services.model",
     "services.retrieval",
     "services.review",
+    "services.schedules",
     "services.semantics",
     "services.store",
     "services.warehouse",

@@ -22,6 +22,7 @@ from agent.cli import (
     review,
     rewind,
     run,
+    schedule,
     serve,
     store,
     warehouse,
@@ -70,6 +71,7 @@ for command in (
     run.app.command()(command)
 app.add_typer(run.app, name="run")
 app.add_typer(review.app, name="review")
+app.add_typer(schedule.app, name="schedule")
 app.add_typer(warehouse.app, name="warehouse")
 app.add_typer(store.app, name="store")
 app.add_typer(guard.app, name="guard")

@@ -25,8 +25,6 @@ def serve(
     from services.settings import load_settings
 
     settings = load_settings()
-    import uvicorn
-
     if asyncio.run(_is_open(settings)):
         if not _is_loopback(host):
             raise SettingInvalid(
@@ -37,10 +35,11 @@ def serve(
 
     from agent.cli.report import ensure_warehouse
     from agent.web.app import make_app
+    from agent.web.server import listen
 
     ensure_warehouse(settings)
     err().print(f"listening on http://{host}:{port}")
-    uvicorn.run(make_app(settings), host=host, port=port, log_level="warning")
+    listen(make_app(settings), host, port)
 
 
 async def _is_open(settings: Settings) -> bool:
@@ -60,6 +59,8 @@ def worker() -> None:
     """
     from agent.cli.drive import Progress
     from agent.opening import open_runner
+    from agent.pulse import beating
+    from agent.timetable import Timetable
     from agent.worker import Worker
     from services.settings import load_settings
 
@@ -72,7 +73,9 @@ def worker() -> None:
             loop.add_signal_handler(number, _told_to_stop, stop, number)
         async with open_runner(settings) as runner:
             err().print("worker ready")
-            await Worker(runner, stop, Progress(), err().print).serve()
+            async with beating(runner) as pulse:
+                chores = (Timetable(runner, err().print), pulse)
+                await Worker(runner, stop, Progress(), err().print, chores=chores).serve()
         err().print("worker stopped")
 
     asyncio.run(work())

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, TypeAlias
 from fastapi import Depends, Form, Request
 
 from agent.driving import now
+from agent.web.limits import admit
 from agent.web.serving import promptly, runner_of
 from services.access import (
     ApiKeys,
@@ -44,7 +45,13 @@ async def is_open(redis: Redis, settings: Settings) -> bool:
 
 
 async def identify(request: Request) -> Identity:
-    """Who asks; raises `NotAuthenticated` when nobody can tell."""
+    """Who asks; raises `NotAuthenticated` when nobody can tell, `TooManyRequests` too often."""
+    who = await _identity(request)
+    await admit(request, who)
+    return who
+
+
+async def _identity(request: Request) -> Identity:
     given = request.headers.get("authorization", "")
     if given[: len(_BEARER)].lower() == _BEARER:
         return await _carrier(request, given[len(_BEARER) :].strip())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,7 +11,8 @@ from fastapi import FastAPI
 from agent.opening import open_runner
 from agent.web import health, pages
 from agent.web.access import is_open
-from agent.web.api import inbox, runs
+from agent.web.api import inbox, runs, schedules
+from agent.web.bounds import Bounds
 from agent.web.mcp import add_mcp, mcp_open
 from agent.web.pages import routers as of_pages
 from agent.web.problems import answer_problems
@@ -30,9 +32,17 @@ def make_app(settings: Settings) -> FastAPI:
                 yield
 
     app = FastAPI(title="Assay", version="1", lifespan=lifespan)
+    app.state.closing = asyncio.Event()
     answer_problems(app)
-    for router in (health.router, runs.router, inbox.router, *of_pages.ROUTERS):
+    for router in (
+        health.router,
+        runs.router,
+        schedules.router,
+        inbox.router,
+        *of_pages.ROUTERS,
+    ):
         app.include_router(router)
     add_mcp(app)
     pages.add_pages(app)
+    app.add_middleware(Bounds, closing=app.state.closing, max_body=settings.max_body)
     return app

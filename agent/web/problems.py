@@ -71,6 +71,11 @@ def problem(error: AssayError) -> Response:
     return _answer(status, error.message, error.hint, code=error.code, headers=headers)
 
 
+def refusal(status: int, title: str, detail: str = "") -> Response:
+    """The answer to a request that HTTP itself has a status for; its connection is closed."""
+    return _answer(status, title, detail, code="A400", headers={"Connection": "close"})
+
+
 def _answer(
     status: int,
     title: str,

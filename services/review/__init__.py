@@ -14,6 +14,7 @@ from ._items import (
     parse_decision,
 )
 from ._queue import ReviewQueue
+from ._standing import Standing, standing
 
 __all__ = [
     "Approve",
@@ -26,6 +27,8 @@ __all__ = [
     "Respond",
     "ReviewItem",
     "ReviewQueue",
+    "Standing",
     "item_id",
     "parse_decision",
+    "standing",
 ]
