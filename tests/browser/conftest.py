@@ -15,6 +15,7 @@ from tests.browser.stock import stock
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The Assay that all visits share."""
+    _skip_without_chromium()
     made = Site(tmp_path_factory.mktemp("site"))
     try:
         yield made.start()
@@ -31,8 +32,7 @@ def stocked(site: Site) -> Site:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One Chromium a file: while its driver runs, no test of this process may be async."""
-    if chromium() is None:
-        pytest.skip(NO_CHROMIUM)
+    _skip_without_chromium()
     with sync_playwright() as playwright:
         opened = launch(playwright)
         yield opened
@@ -44,3 +44,8 @@ def visit(browser: Browser, site: Site) -> Iterator[Visits]:
     """Opens browsers, which end with the test."""
     with visits_to(browser, site) as visits:
         yield visits
+
+
+def _skip_without_chromium() -> None:
+    if chromium() is None:
+        pytest.skip(NO_CHROMIUM)
