@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from tests.browser.chromium import Visits, launch, visits_to
 from tests.browser.crawl import walk
@@ -24,6 +24,8 @@ LOOKS: Final = (
     ("dark", "dark", {"width": 1280, "height": 800}),
     ("phone", "light", {"width": 360, "height": 740}),
 )
+_PATIENCE_MS: Final = 60_000
+"""A trace is many screens long."""
 _STRANGERS: Final = ("/login", "/runs")
 
 
@@ -33,14 +35,16 @@ def take(visits: Visits, folder: Path) -> int:
     for name, scheme, size in LOOKS:
         ada = visits("Ada", color_scheme=scheme, viewport=size, reduced_motion="reduce")
         for path in paths:
-            ada.go(path).screenshot(path=folder / f"{_file(path)}.{name}.png", full_page=True)
+            _picture(ada.go(path), folder / f"{_file(path)}.{name}.png")
         nobody = visits(None, color_scheme=scheme, viewport=size)
         for path in _STRANGERS:
-            picture = folder / f"stranger{_file(path)}.{name}.png"
-            nobody.go(path).screenshot(path=picture, full_page=True)
-        missing = ada.go("/runs/nobody")
-        missing.screenshot(path=folder / f"missing.{name}.png", full_page=True)
+            _picture(nobody.go(path), folder / f"stranger{_file(path)}.{name}.png")
+        _picture(ada.go("/runs/nobody"), folder / f"missing.{name}.png")
     return len(paths)
+
+
+def _picture(page: Page, file: Path) -> None:
+    page.screenshot(path=file, full_page=True, timeout=_PATIENCE_MS)
 
 
 def _file(path: str) -> str:
