@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from services.errors import SnapshotGone
 from services.review import ReviewItem
@@ -24,10 +25,10 @@ class Hold:
     starts_over: bool = False
     """Whether going on means to begin anew, on other data."""
 
-    def item(self, run_id: str, at: datetime) -> ReviewItem:
+    def item(self, record: RunRecord, at: datetime) -> ReviewItem:
         """The item that a person decides: approve goes on, reject ends the run."""
         return ReviewItem.for_wait(
-            run_id,
+            record.id,
             f"hold:{self.key}",
             kind="held",
             title=self.title,
@@ -36,7 +37,17 @@ class Hold:
             detail=self.detail,
             choices=("approve", "reject"),
             created_at=at,
+            **of_run(record),
         )
+
+
+def of_run(record: RunRecord) -> dict[str, Any]:
+    """What an item says of the run that it belongs to."""
+    return {
+        "tenant": record.tenant,
+        "template": record.template,
+        "requested_by": str(record.request.get("requested_by", "")),
+    }
 
 
 def other_version(record: RunRecord, version: str) -> Hold:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from services.evidence import Frozen
+from services.review import Finding, Severity
 
 PendingKind: TypeAlias = Literal[
     "clarification", "refused_query", "failed_check", "retries_exhausted", "held", "publication"
@@ -25,3 +26,7 @@ class Pending(Frozen):
     detail: tuple[str, ...] = ()
     choices: tuple[Choice, ...]
     report_digest: str | None = None
+    severity: Severity = "none"
+    at_risk: str = ""
+    query: str = ""
+    findings: tuple[Finding, ...] = ()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.audit import AuditLog, events
-from services.review import Decision, Reject, ReviewItem, ReviewQueue
+from services.review import Decision, ReviewItem, ReviewQueue, Vote, load_policy
 from services.settings import Settings
 from services.store import (
     BlobStore,
@@ -52,30 +52,59 @@ class Stores:
         return f"{name} {info.get(f'{name}_version', info['redis_version'])}"
 
     async def decide(
-        self, ref: str, decision: Decision, *, by: str, at: datetime, digest: str | None = None
+        self,
+        ref: str,
+        decision: Decision,
+        *,
+        by: str,
+        at: datetime,
+        digest: str | None = None,
+        version: int | None = None,
+        key: str = "",
     ) -> ReviewItem:
         """
         Record a person's decision on an item, named by its id or by its run's.
 
-        Whoever sees to it that the run goes on tells `reviews.followed`; else a worker does.
+        An approval that is not enough leaves the item open. Whoever sees to it that the run goes
+        on tells `reviews.followed`; else a worker does.
         """
         item = await self.reviews.find(ref)
-        decided = await self.reviews.decide(
-            item.id, decision, by=by, at=at, report_digest=digest or item.report_digest
+        voted = await self.reviews.decide(
+            item.id,
+            decision,
+            by=by,
+            at=at,
+            report_digest=digest or item.report_digest,
+            version=version,
+            key=key,
+            single_user=await self.is_single_user(),
         )
-        await self.log_decision(decided)
-        return decided
+        await self.log_decision(voted)
+        return voted
+
+    async def is_single_user(self) -> bool:
+        """Whether nobody is known by a key or a name of their own, so that all are one person."""
+        return True
 
     async def log_decision(self, item: ReviewItem) -> None:
-        """Have the audit log say what was decided, once."""
-        decision, at = item.decision, item.decided_at
-        assert decision is not None
-        assert at is not None
-        fields = {"item": item.id, "kind": item.kind, "decision": decision.kind}
-        fields |= {"by": item.decided_by or ""}
-        fields |= {"reason": decision.reason} if isinstance(decision, Reject) else {}
-        key = f"{events.REVIEW_DECIDED} {item.id}"
-        await self.audit.append(item.run_id, events.REVIEW_DECIDED, fields, at=at, key=key)
+        """Have the audit log say who voted and what was decided, each once."""
+        votes = item.votes or _earlier(item)
+        for vote in votes:
+            decides = item.status == "decided" and vote == votes[-1]
+            event = events.REVIEW_DECIDED if decides else events.REVIEW_VOTED
+            fields = {"item": item.id, "kind": item.kind, "decision": vote.kind, "by": vote.by}
+            fields |= {"reason": vote.note} if vote.kind == "reject" else {}
+            key = f"{event} {item.id}" + ("" if decides else f" {vote.at.isoformat()}")
+            await self.audit.append(item.run_id, event, fields, at=vote.at, key=key)
+
+
+def _earlier(item: ReviewItem) -> tuple[Vote, ...]:
+    """The one vote of an item that was decided before votes were kept."""
+    if item.decision is None or item.decided_at is None:
+        return ()
+    reason = getattr(item.decision, "reason", "")
+    vote = Vote(by=item.decided_by or "", at=item.decided_at, kind=item.decision.kind, note=reason)
+    return (vote,)
 
 
 @asynccontextmanager
@@ -103,7 +132,7 @@ async def open_stores(
             redis=redis,
             runs=RunRegistry(redis),
             queue=RunQueue(redis),
-            reviews=ReviewQueue(redis),
+            reviews=ReviewQueue(redis, load_policy(settings.review_policy)),
             audit=AuditLog(redis),
             evidence=EvidenceStore(redis, objects),
             blobs=BlobStore(redis, objects),

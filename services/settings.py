@@ -208,6 +208,10 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(
         default=None, description="Bearer token of the HTTP API; unset: loopback only, no token."
     )
+    review_policy: Path | None = Field(
+        default=None,
+        description="File with the rules of the review queue: approvals, hours of work, deadlines; unset: the default rules.",
+    )
     capture_content: bool = Field(
         default=False, description="Write prompts, answers and SQL parameters into traces."
     )
@@ -283,6 +287,7 @@ def load_settings(**flags: Any) -> Settings:
             "output": settings.output.expanduser(),
             "objects": settings.objects and settings.objects.expanduser().absolute(),
             "policy": settings.policy and settings.policy.expanduser(),
+            "review_policy": settings.review_policy and settings.review_policy.expanduser(),
         }
     )
 
