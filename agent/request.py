@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal, TypeAlias
 
 from services.evidence import Frozen
 
 Format: TypeAlias = Literal["html", "pdf", "xlsx", "md", "json"]
+Trigger: TypeAlias = Literal["cli", "api", "webhook", "schedule", "replay"]
 FORMATS: tuple[Format, ...] = ("html", "pdf", "xlsx", "md", "json")
 QUESTION_TEMPLATE = "question"
 """Template name of a report that answers one free question."""
@@ -24,7 +25,7 @@ class Request(Frozen):
     output: str
     """Absolute folder that the report's files are written to."""
     requested_by: str
-    trigger: Literal["cli", "webhook", "schedule", "replay"] = "cli"
+    trigger: Trigger = "cli"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +35,8 @@ class Accepted:
     request: Request
     snapshot: str
     title: str
+
+    def asked_by(self, name: str, trigger: Trigger) -> Accepted:
+        """The same, as asked by *name* through another door than the command line."""
+        changes = {"requested_by": name, "trigger": trigger}
+        return replace(self, request=self.request.model_copy(update=changes))

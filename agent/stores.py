@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.access import ApiKeys, Users
 from services.audit import AuditLog, events
 from services.review import Decision, ReviewItem, ReviewQueue, Vote, load_policy
 from services.settings import Settings
@@ -84,7 +85,7 @@ class Stores:
 
     async def is_single_user(self) -> bool:
         """Whether nobody is known by a key or a name of their own, so that all are one person."""
-        return True
+        return not (await ApiKeys(self.redis).list() or await Users(self.redis).list())
 
     async def log_decision(self, item: ReviewItem) -> None:
         """Have the audit log say who voted and what was decided, each once."""

@@ -19,6 +19,7 @@ from services.failpoints import failpoint
 from services.store import LEASE_TTL, RunRecord, Taken
 
 _POLL: Final = timedelta(seconds=0.25)
+_CHORE: Final = timedelta(seconds=1)
 _SWEEP: Final = timedelta(seconds=15)
 _BUSY: Final = timedelta(seconds=2)
 _AWAY: Final = timedelta(seconds=10)
@@ -43,6 +44,8 @@ class Worker:
     watch: Callable[[Event], None]
     told: Callable[[str], None]
     """Takes a line for whoever looks after the worker."""
+    chores: tuple[Callable[[], Awaitable[None]], ...] = ()
+    """Done beside the runs, over and over: each finds what is due, and may find another at it."""
     grace: timedelta = _GRACE
     _drives: bool = False
     _said: str = ""
@@ -52,17 +55,19 @@ class Worker:
 
     async def serve(self) -> None:
         """Work until told to stop. An outage of the store is waited out."""
-        keeper = asyncio.create_task(self._keep())
+        beside = [self._keep(), *(self._repeat(chore) for chore in self.chores)]
+        tasks = [asyncio.create_task(one) for one in beside]
         try:
             while not self.stop.is_set():
-                if keeper.done():
-                    keeper.result()
+                for task in tasks:
+                    if task.done():
+                        task.result()
                 if not await self._once():
                     await self._pause()
         finally:
-            keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeper
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _once(self) -> bool:
         """Drive one run; False when there is none."""
@@ -146,6 +151,17 @@ class Worker:
             except Exception as error:  # noqa: BLE001 (one run's defect never stops the others)
                 self._say(f"cannot see to lost runs ({type(error).__name__})")
             await asyncio.sleep(_POLL.total_seconds())
+
+    async def _repeat(self, chore: Callable[[], Awaitable[None]]) -> None:
+        """One chore, every second, whatever comes of it: it shall not end the others."""
+        while True:
+            try:
+                await chore()
+            except StoreUnavailable:
+                pass  # the keeper says so
+            except Exception as error:  # noqa: BLE001 (one chore's defect never stops the runs)
+                self._say(f"a chore failed ({type(error).__name__})")
+            await asyncio.sleep(_CHORE.total_seconds())
 
     async def _return_lost(self) -> None:
         """Give back the runs of workers that died: taken, and driven by nobody for a lease's time."""

@@ -8,7 +8,8 @@ AssayError
 │   ├── ModelUnavailable      A103
 │   ├── QueryTimedOut         A104
 │   ├── QueueFull             A105
-│   └── StepTimedOut          A106
+│   ├── StepTimedOut          A106
+│   └── TooManyRequests       A107
 ├── NeedsHuman       a machine may not decide this       → review queue
 │   ├── Ambiguous             A201
 │   ├── RunBusy               A202
@@ -21,6 +22,9 @@ AssayError
 │   ├── QueryRefused          A301
 │   ├── DecisionRefused       A302
 │   ├── ChecksFailed          A303
+│   ├── NotAuthenticated      A304
+│   ├── NotPermitted          A305
+│   ├── SignatureInvalid      A306
 │   └── ItemChanged           A310
 └── Invalid          the input makes no sense            → usage error
     ├── UnknownTemplate       A401
@@ -96,6 +100,16 @@ class StepTimedOut(Retryable):
     """A step took longer than it may, or showed no progress for too long."""
 
     code = "A106"
+
+
+class TooManyRequests(Retryable):
+    """A caller asks more often than it may; `retry_after` is how many seconds it should wait."""
+
+    code = "A107"
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float = 1.0) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
 
 
 class NeedsHuman(AssayError):
@@ -198,6 +212,27 @@ class ItemChanged(DecisionRefused):
         super().__init__(message, hint=hint)
         self.since = since
         """Each change that came between, in words."""
+
+
+class NotAuthenticated(Refused):
+    """Nobody knows who asks."""
+
+    code = "A304"
+    exit_code = 4
+
+
+class NotPermitted(Refused):
+    """Whoever asks is known, and may not do this."""
+
+    code = "A305"
+    exit_code = 4
+
+
+class SignatureInvalid(Refused):
+    """A signed message is not from whom it says, is too old, or was sent before."""
+
+    code = "A306"
+    exit_code = 4
 
 
 class Invalid(AssayError):

@@ -10,6 +10,7 @@ import pytest
 
 PACKAGES = (
     "sql_guard",
+    "services.access",
     "services.audit",
     "services.checkpointer",
     "services.measures",

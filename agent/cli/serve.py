@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import signal
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agent.cli.console import err
+
+if TYPE_CHECKING:
+    from services.settings import Settings
 
 
 def serve(
@@ -17,17 +20,20 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
 ) -> None:
-    """Serve the HTTP API. Without an API key it listens on the loopback address only."""
+    """Serve the pages and the HTTP API. Without keys or users: on the loopback address only."""
     from services.errors import SettingInvalid
     from services.settings import load_settings
 
     settings = load_settings()
-    if settings.api_key is None and not _is_loopback(host):
-        raise SettingInvalid(
-            f"Without an API key the server listens on the loopback address only, not on {host}",
-            hint="set ASSAY_API_KEY, or leave --host out",
-        )
     import uvicorn
+
+    if asyncio.run(_is_open(settings)):
+        if not _is_loopback(host):
+            raise SettingInvalid(
+                f"Without keys or users the server listens on the loopback address only, not on {host}",
+                hint="make a key with `assay access key add`, set ASSAY_API_KEY, or leave --host out",
+            )
+        err().print(f"no keys, no users: open to {settings.reviewer} on this machine only")
 
     from agent.cli.report import ensure_warehouse
     from agent.web.app import make_app
@@ -35,6 +41,14 @@ def serve(
     ensure_warehouse(settings)
     err().print(f"listening on http://{host}:{port}")
     uvicorn.run(make_app(settings), host=host, port=port, log_level="warning")
+
+
+async def _is_open(settings: Settings) -> bool:
+    from agent.stores import open_stores
+    from agent.web.access import is_open
+
+    async with open_stores(settings) as stores:
+        return await is_open(stores.redis, settings)
 
 
 def worker() -> None:

@@ -119,6 +119,8 @@ class ReviewItem(Frozen):
 
     id: str
     run_id: str
+    tenant: str = ""
+    """Of its run."""
     interrupt_id: str
     """The wait of the run's graph that the decision ends."""
     kind: ItemKind
@@ -136,7 +138,6 @@ class ReviewItem(Frozen):
     decision: Decision | None = None
     decided_by: str | None = None
     decided_at: UtcTime | None = None
-    tenant: str = ""
     template: str = ""
     requested_by: str = ""
     """Who asked for the run."""

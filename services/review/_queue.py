@@ -27,6 +27,8 @@ _ANSWERED: Final = "assay:review:answered"
 _DUE: Final = "assay:review:due"
 _PAGE: Final = 200
 _ALL: Final = 1_000_000_000
+_NO_ITEM: Final = "There is no review item of that id."
+_SEE: Final = "See `assay review list`."
 
 
 class ReviewQueue:
@@ -56,13 +58,25 @@ class ReviewQueue:
             )
         return ReviewItem.model_validate_json(stored)
 
-    async def get(self, item_id: str) -> ReviewItem:
-        return ReviewItem.model_validate_json(await self._content(item_id))
+    async def get(self, item_id: str, *, tenant: str | None = None) -> ReviewItem:
+        """The item; for a *tenant* the items of others do not exist."""
+        item = ReviewItem.model_validate_json(await self._content(item_id))
+        if tenant not in (None, item.tenant):
+            raise NotFound(_NO_ITEM, hint=_SEE)
+        return item
 
     async def list(
-        self, status: ItemStatus | None = "open", *, limit: int = 100
+        self,
+        status: ItemStatus | None = "open",
+        *,
+        limit: int = 100,
+        tenant: str | None = None,
     ) -> tuple[ReviewItem, ...]:
-        """Open items with the oldest first; others, or all with None, with the newest first."""
+        """
+        Open items with the oldest first; others, or all with None, with the newest first.
+
+        Those of one *tenant*, or of all.
+        """
         found: list[ReviewItem] = []
         start = 0
         while len(found) < limit:
@@ -71,7 +85,11 @@ class ReviewQueue:
                 ids = await self._redis.zrange(key, start, start + _PAGE - 1, desc=desc)
             if not ids:
                 break
-            found += [item for item in await self._load(ids) if status in (None, item.status)]
+            found += [
+                item
+                for item in await self._load(ids)
+                if status in (None, item.status) and tenant in (None, item.tenant)
+            ]
             start += _PAGE
         return tuple(found[:limit])
 
@@ -245,7 +263,7 @@ class ReviewQueue:
         with redis_errors():
             content = await self._redis.get(_ITEM + item_id)
         if content is None:
-            raise NotFound("There is no review item of that id.", hint="See `assay review list`.")
+            raise NotFound(_NO_ITEM, hint=_SEE)
         return content
 
     async def _load(self, ids: Collection[object]) -> tuple[ReviewItem, ...]:

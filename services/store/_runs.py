@@ -98,7 +98,8 @@ class RunRegistry:
         """
         The stored record: *record* itself, or the one its id already had.
 
-        A known id with another request is an `InputConflict`, and nothing changes.
+        A known id with another request, or of another tenant, is an `InputConflict`, and nothing
+        changes.
         """
         script = self._redis.register_script(_CREATE)
         score = int(record.created_at.timestamp() * 1_000_000)
@@ -109,7 +110,8 @@ class RunRegistry:
                     args=[record.model_dump_json(), score, record.id, int(record.left)],
                 )
             )
-        if stored.request != record.model_dump(mode="json")["request"]:
+        same = stored.request == record.model_dump(mode="json")["request"]
+        if not same or stored.tenant != record.tenant:
             raise InputConflict(
                 f"Run {record.id} exists and asks for something else.",
                 hint=f"Name the new run differently, or continue it with `assay run resume {record.id}`.",
@@ -155,16 +157,28 @@ class RunRegistry:
                 )
             )
 
-    async def get(self, run_id: str) -> RunRecord:
-        """The run; `NotFound`, naming the ids that come close, when there is none."""
-        return RunRecord.model_validate_json(await self._content(run_id))
+    async def get(self, run_id: str, *, tenant: str | None = None) -> RunRecord:
+        """
+        The run; `NotFound`, naming the ids that come close, when there is none.
+
+        For a *tenant* the runs of others do not exist, and no other ids are named.
+        """
+        if tenant is None:
+            return RunRecord.model_validate_json(await self._content(run_id))
+        with redis_errors():
+            content = await self._redis.get(_RUN + run_id)
+        record = RunRecord.model_validate_json(content) if content is not None else None
+        if record is None or record.tenant != tenant:
+            raise NotFound("There is no run of that id.")
+        return record
 
     async def list(
-        self, *, limit: int = 20, status: RunStatus | None = None
+        self, *, limit: int = 20, status: RunStatus | None = None, tenant: str | None = None
     ) -> tuple[RunRecord, ...]:
-        """The newest runs, newest first."""
+        """The newest runs, newest first; of one *tenant*, or of all."""
         found: list[RunRecord] = []
-        start, page = 0, min(limit, _PAGE) if status is None else _PAGE
+        all_count = status is None and tenant is None
+        start, page = 0, min(limit, _PAGE) if all_count else _PAGE
         while len(found) < limit:
             with redis_errors():
                 ids = await self._redis.zrevrange(_BY_TIME, start, start + page - 1)
@@ -172,7 +186,11 @@ class RunRegistry:
                     break
                 contents = await self._redis.mget([_RUN + _text(run_id) for run_id in ids])
             records = [RunRecord.model_validate_json(content) for content in contents if content]
-            found += [record for record in records if status in (None, record.status)]
+            found += [
+                record
+                for record in records
+                if status in (None, record.status) and tenant in (None, record.tenant)
+            ]
             start += page
         return tuple(found[:limit])
 
