@@ -59,6 +59,7 @@ def worker() -> None:
     ends at once, and loses nothing either.
     """
     from agent.cli.drive import Progress
+    from agent.deadlines import Deadlines
     from agent.opening import open_runner
     from agent.worker import Worker
     from services.settings import load_settings
@@ -72,7 +73,8 @@ def worker() -> None:
             loop.add_signal_handler(number, _told_to_stop, stop, number)
         async with open_runner(settings) as runner:
             err().print("worker ready")
-            await Worker(runner, stop, Progress(), err().print).serve()
+            chores = (Deadlines(runner.stores).remind,)
+            await Worker(runner, stop, Progress(), err().print, chores).serve()
         err().print("worker stopped")
 
     asyncio.run(work())
