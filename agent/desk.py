@@ -6,8 +6,14 @@ from dataclasses import dataclass
 
 from agent.driving import now
 from agent.stores import Stores
+from services.access import Permission
 from services.audit import events
 from services.review import ReviewItem
+
+
+def permission_for(item: ReviewItem) -> Permission:
+    """What deciding the item takes."""
+    return "publish" if item.kind == "publication" else "answer"
 
 
 @dataclass(frozen=True, slots=True)

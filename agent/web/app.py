@@ -11,6 +11,7 @@ from agent.opening import open_runner
 from agent.web import health, pages
 from agent.web.access import is_open
 from agent.web.api import runs
+from agent.web.pages import review_forms, reviews
 from agent.web.problems import answer_problems
 from agent.web.serving import PATIENCE
 from services.settings import Settings
@@ -28,7 +29,7 @@ def make_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="Assay", version="1", lifespan=lifespan)
     answer_problems(app)
-    for router in (health.router, runs.router):
+    for router in (health.router, runs.router, reviews.router, review_forms.router):
         app.include_router(router)
     pages.add_pages(app)
     return app

@@ -26,6 +26,7 @@ from ._names import names
 from ._policy import ApprovalRule, ReviewPolicy, load_policy
 from ._queue import ReviewQueue
 from ._similar import similar
+from ._voting import obstacle
 
 __all__ = [
     "TABS",
@@ -55,6 +56,7 @@ __all__ = [
     "item_id",
     "load_policy",
     "names",
+    "obstacle",
     "parse_decision",
     "similar",
     "sort_into",

@@ -61,6 +61,17 @@ def voted(item: ReviewItem, ballot: Ballot, *, single_user_approvals: int) -> Re
     )
 
 
+def obstacle(item: ReviewItem, by: str, at: datetime, *, needed: int) -> str:
+    """Why *by* cannot approve the item now, in words; empty when they can."""
+    try:
+        check_open(item)
+        check_claim(item, by, at)
+        check_approver(item, by, approvals=needed)
+    except DecisionRefused as refusal:
+        return f"{refusal.message} {refusal.hint}".strip()
+    return ""
+
+
 def _half_approved(
     item: ReviewItem, ballot: Ballot, votes: tuple[Vote, ...], needed: int
 ) -> ReviewItem:

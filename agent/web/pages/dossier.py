@@ -1,0 +1,176 @@
+"""What a decision rests on: the report with its figures and their rows, and what came before."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Final
+
+from agent.comparison import Difference, compare
+from agent.driving import thread_of
+from agent.runner import Runner
+from agent.stakes import severity_of
+from reports.document import EvidenceRecord, Figure, RenderedFinding, ReportContent, StatusRow
+from services.errors import NotFound
+from services.evidence import Frozen, Plain
+from services.review import ReviewItem, Severity, similar
+from services.store import RunRecord
+
+_ORDER: Final = {"red": 0, "amber": 1, "green": 2, "none": 3}
+_GRAVE: Final = ("critical", "high", "medium")
+_MOST_FINDINGS: Final = 12
+_MOST_CHANGES: Final = 40
+_EARLIER: Final = 500
+"""Items and runs that are looked through for similar ones."""
+_HIDDEN: Final = "confidential"
+
+
+class Shown(Frozen):
+    """A row of the report's status table with its figures."""
+
+    row: StatusRow
+    value: Figure | None
+    limit: Figure | None
+    change: Figure | None
+
+
+class Draft(Frozen):
+    """The report that is to be published, as far as a decision needs it."""
+
+    title: str
+    question: str
+    as_of: str
+    severity: Severity
+    headline: str
+    failed: tuple[Figure, ...]
+    """Figures that could not be recomputed: they come first."""
+    count: int
+    status: tuple[Shown, ...]
+    findings: tuple[RenderedFinding, ...]
+    more_findings: int
+    figures: tuple[Figure, ...]
+    """Those that the parts above cite."""
+    evidence: tuple[EvidenceRecord, ...]
+    """What these figures rest on."""
+
+
+class Changes(Frozen):
+    """How the report differs from the last one published under the same template."""
+
+    since: RunRecord
+    differences: tuple[Difference, ...]
+    more: int
+    same_figures: int
+
+
+class Dossier(Frozen):
+    """All that is known beside the item itself."""
+
+    record: RunRecord
+    draft: Draft | None
+    is_another: bool
+    """Whether the run's report is another than the one the item is about."""
+    changes: Changes | None
+    similar: tuple[ReviewItem, ...]
+
+
+async def dossier_of(runner: Runner, item: ReviewItem) -> Dossier:
+    """What there is to look at before *item* is decided."""
+    stores = runner.stores
+    record = await stores.runs.get(item.run_id)
+    earlier = await stores.reviews.list("decided", limit=_EARLIER, tenant=item.tenant)
+    values = (await runner.graph.aget_state(thread_of(item.run_id))).values
+    is_another = item.report_digest not in (None, values.get("report_digest"))
+    draft = None
+    if item.report_digest is not None and "report" in values and not is_another:
+        with suppress(NotFound):  # the content of an old run may have been removed
+            draft = draft_of(await stores.blobs.get_document(values["report"], ReportContent))
+    return Dossier(
+        record=record,
+        draft=draft,
+        is_another=is_another,
+        changes=await _changes(runner, record) if draft is not None else None,
+        similar=similar(item, earlier),
+    )
+
+
+def draft_of(content: ReportContent) -> Draft:
+    """What of the report a decision needs, the worst first."""
+    by_id = {figure.id: figure for figure in content.figures}
+    rows = sorted(content.summary.status, key=lambda row: _ORDER[row.status])
+    grave = [f for s in content.sections for f in s.findings if f.severity in _GRAVE]
+    grave.sort(key=lambda finding: _GRAVE.index(finding.severity))
+    failed = tuple(figure for figure in content.figures if not figure.verified)
+    findings = tuple(grave[:_MOST_FINDINGS])
+    cited = [figure.id for figure in failed]
+    cited += [name for row in rows for name in (row.indicator.value, row.indicator.limit)]
+    cited += [run.figure for f in findings for run in f.prose if run.figure]
+    figures = tuple(by_id[name] for name in dict.fromkeys(cited) if name in by_id)
+    return Draft(
+        title=content.cover.title,
+        question=content.cover.question,
+        as_of=content.cover.as_of.isoformat(),
+        severity=severity_of(content),
+        headline="".join(run.text for run in content.summary.headline),
+        failed=failed,
+        count=len(content.figures),
+        status=tuple(
+            Shown(
+                row=row,
+                value=by_id.get(row.indicator.value),
+                limit=by_id.get(row.indicator.limit),
+                change=by_id.get(row.indicator.change),
+            )
+            for row in rows
+        ),
+        findings=findings,
+        more_findings=len(grave) - len(findings),
+        figures=figures,
+        evidence=_evidence(content, figures),
+    )
+
+
+def _evidence(content: ReportContent, figures: tuple[Figure, ...]) -> tuple[EvidenceRecord, ...]:
+    """What the figures rest on, and what that was computed from."""
+    by_id = {record.id: record for record in content.evidence}
+    wanted = list(dict.fromkeys(name for figure in figures for name in figure.evidence))
+    for name in wanted:  # grows while it is walked: inputs of inputs come too
+        wanted += [i for i in by_id[name].inputs if i not in wanted] if name in by_id else []
+    return tuple(masked(by_id[name]) for name in wanted if name in by_id)
+
+
+def masked(record: EvidenceRecord) -> EvidenceRecord:
+    """The statement and its first rows, without what is confidential in them."""
+    hidden = {column.name for column in record.columns if column.sensitivity == _HIDDEN}
+    rows: tuple[dict[str, Plain], ...] = tuple(
+        {name: "•••" if name in hidden else value for name, value in row.items()}
+        for row in record.sample
+    )
+    return record.model_copy(update={"sample": rows})
+
+
+async def _changes(runner: Runner, record: RunRecord) -> Changes | None:
+    """Against the newest published report of the same template, or of the same question."""
+    done = await runner.stores.runs.list(limit=_EARLIER, status="done", tenant=record.tenant)
+    question = record.request.get("question")
+    before = [
+        one
+        for one in done
+        if one.id != record.id
+        and one.template == record.template
+        and one.request.get("question") == question
+        and one.created_at <= record.created_at
+    ]
+    if not before:
+        return None
+    with suppress(NotFound):  # its content may have been removed
+        found = await compare(runner.stores, runner.graph, before[0].id, record.id)
+        # A statement that gave other rows shows in the figures; the digests say nothing more.
+        told = [d for d in found.differences if d.what != "evidence"]
+        told.sort(key=lambda d: ("finding", "request", "figure").index(d.what))
+        return Changes(
+            since=before[0],
+            differences=tuple(told[:_MOST_CHANGES]),
+            more=max(len(told) - _MOST_CHANGES, 0),
+            same_figures=found.same_figures,
+        )
+    return None
