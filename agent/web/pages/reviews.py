@@ -32,6 +32,7 @@ _LONGEST: Final = 200
 """Characters of a filter."""
 _FIELDS: Final = ("kind", "template", "severity", "run", "q")
 
+_NOTHING_KEPT: Final = dict.fromkeys(("kind", "text", "of", "confirm", "to"), "")
 _TOLD: Final = {
     "approve": "Your approval is recorded; the run goes on.",
     "voted": "Your approval is recorded. Somebody else gives the next one.",
@@ -120,7 +121,7 @@ async def item_page(
         told=told,
         problem=problem,
         since=getattr(problem, "since", ()),
-        kept=dict(kept or {}),
+        kept=_NOTHING_KEPT | dict(kept or {}),
         key=secrets.token_urlsafe(12),
         at=at,
         words=wording,
