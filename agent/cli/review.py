@@ -12,6 +12,7 @@ from agent.cli.console import JsonFlag, ago, err, local, out, print_json, table
 
 if TYPE_CHECKING:
     from agent.desk import Desk
+    from agent.stores import Stores
     from services.review import ItemStatus, ReviewItem, Tab
 
 app = typer.Typer(help="Decide what a machine may not.", no_args_is_help=True)
@@ -57,19 +58,19 @@ def list_items(  # noqa: PLR0913 (one parameter an option)
     if len(chosen) > 1:
         raise typer.BadParameter("Choose one of --mine, --unassigned, --overdue, --second, --done.")
     if chosen:
-        items = asyncio.run(_tab(chosen[0], by))
+        items, alone = asyncio.run(_tab(chosen[0], by))
     else:
-        items = asyncio.run(_list(None if status == "all" else status))
+        items, alone = asyncio.run(_list(None if status == "all" else status))
     if as_json:
         print_json([item.model_dump(mode="json") for item in items])
         return
     if not items:
         err().print("nothing waits" if status == "open" and not done else "no items")
         return
-    _print_rows(items)
+    _print_rows(items, alone=alone)
 
 
-def _print_rows(items: tuple[ReviewItem, ...]) -> None:
+def _print_rows(items: tuple[ReviewItem, ...], *, alone: int | None) -> None:
     rows = table(
         "item", "run", "kind", "what is asked", "at risk", "age", "due", "with", "votes", "status"
     )
@@ -83,7 +84,7 @@ def _print_rows(items: tuple[ReviewItem, ...]) -> None:
             ago(item.created_at),
             _due(item),
             _holder(item),
-            f"{len(item.approved_by)} of {item.needed}",
+            f"{len(item.approved_by)} of {min(item.needed, alone or item.needed)}",
             item.status,
         )
     out().print(rows)
@@ -226,25 +227,33 @@ async def _at_desk(by: str | None, work: Callable[[Desk], Awaitable[ReviewItem]]
         return await work(Desk(stores, settings.reviewer))
 
 
-async def _list(status: ItemStatus | None) -> tuple[ReviewItem, ...]:
+async def _list(status: ItemStatus | None) -> tuple[tuple[ReviewItem, ...], int | None]:
+    """The items, and how many approvals are enough where one person works alone."""
     from agent.stores import open_stores
     from services.settings import load_settings
 
     async with open_stores(load_settings()) as stores:
-        return await stores.reviews.list(status)
+        return await stores.reviews.list(status), await _alone(stores)
 
 
-async def _tab(tab: Tab, by: str | None) -> tuple[ReviewItem, ...]:
+async def _alone(stores: Stores) -> int | None:
+    policy = stores.reviews.policy
+    return policy.single_user_approvals if await stores.is_single_user() else None
+
+
+async def _tab(tab: Tab, by: str | None) -> tuple[tuple[ReviewItem, ...], int | None]:
     from agent.driving import now
     from agent.stores import open_stores
+    from services.access import ROLES
     from services.review import Filters, sort_into
     from services.settings import load_settings
 
     settings = load_settings(reviewer=by)
     async with open_stores(settings) as stores:
         items = await stores.reviews.list("open" if tab != "done" else None, limit=1_000)
-    inbox = sort_into(items, Filters(), person=settings.reviewer, roles=("approver",), at=now())
-    return inbox.tabs[tab]
+        alone = await _alone(stores)
+    inbox = sort_into(items, Filters(), person=settings.reviewer, roles=ROLES, at=now())
+    return inbox.tabs[tab], alone
 
 
 async def _find(ref: str) -> ReviewItem:

@@ -81,7 +81,7 @@ async def test_tabs_say_who_has_what(runner: Runner) -> None:
         "Publish the quarterly report",
         "The report has a red status",
         "EUR 5.16m against EUR 5.00m",
-        "less than a minute",
+        "under 1 min",
         "Due in ",
         "nobody",
         "1 of 2",

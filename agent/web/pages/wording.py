@@ -64,7 +64,7 @@ def lasting(span: timedelta) -> str:
     for size, unit in _UNITS:
         if seconds >= size:
             return f"{seconds // size} {unit}"
-    return "less than a minute"
+    return "under 1 min"
 
 
 def clock(item: ReviewItem, at: datetime) -> Clock:
