@@ -170,7 +170,7 @@ class Driver:
         run_id = self.record.id
         waiting = [interrupt.id for interrupt in snapshot.interrupts]
         await self.stores.reviews.supersede(run_id, still_waiting=waiting)
-        pending = [(i, Pending.model_validate(i.value)) for i in snapshot.interrupts]
+        pending = [(i, Pending.of(i.value)) for i in snapshot.interrupts]
         for interrupt, item in pending:
             await self.stores.reviews.open_item(_review_item(self.record, interrupt.id, item))
         digest = snapshot.values.get("report_digest")

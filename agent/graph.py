@@ -9,7 +9,9 @@ beside it waits. `ask` does nothing else, because a node that waits runs again f
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias, cast
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
@@ -39,19 +41,33 @@ GRAPH_VERSION = "2"
 """Raised whenever a run that is under way could not go on under the changed graph."""
 
 
+Within: TypeAlias = Callable[[Any], Any]
+"""Takes a node's function, and gives the one that the graph calls."""
+
+
+def _as_it_is(function: Any) -> Any:
+    return function
+
+
 def build_graph(
-    checkpointer: BaseCheckpointSaver[Any],
+    checkpointer: BaseCheckpointSaver[Any] | None, *, within: Within = _as_it_is
 ) -> CompiledStateGraph[RunState, Deps, RunState, RunState]:
-    """The compiled graph; it checkpoints after every step to *checkpointer*."""
-    graph = StateGraph(RunState, context_schema=Deps)
-    _add_step(graph, "clarify", clarify.clarify)
-    _add_step(graph, "plan", plan.plan)
-    graph.add_node("section", _section_graph())
-    _add_step(graph, "compose", compose.compose_report)
-    _add_step(graph, "review", review.review)
-    _add_step(graph, "publish", publish.publish)
-    _add_step(graph, "reject", publish.mark_rejected)
-    graph.add_node("ask", ask.ask)
+    """
+    The compiled graph; it checkpoints after every step to *checkpointer*.
+
+    A server that opens the graph by itself brings its own checkpointer, and gives no `Deps`: then
+    *within* does.
+    """
+    graph = StateGraph(RunState, context_schema=Deps if within is _as_it_is else None)
+    add_step = partial(_add_step, graph, within)
+    add_step("clarify", clarify.clarify)
+    add_step("plan", plan.plan)
+    graph.add_node("section", _section_graph(within))
+    add_step("compose", compose.compose_report)
+    add_step("review", review.review)
+    add_step("publish", publish.publish)
+    add_step("reject", publish.mark_rejected)
+    graph.add_node("ask", within(ask.ask))
 
     graph.add_edge(START, "clarify")
     graph.add_conditional_edges("clarify", clarify.next_step, ["ask", "plan"])
@@ -67,12 +83,19 @@ def build_graph(
     return graph.compile(checkpointer=checkpointer)
 
 
-def _section_graph() -> CompiledStateGraph[SectionState, Deps, SectionState, SectionOutput]:
-    graph = StateGraph(SectionState, context_schema=Deps, output_schema=SectionOutput)
-    _add_step(graph, "retrieve", retrieve.retrieve)
-    _add_step(graph, "analyse", analyse.analyse)
-    _add_step(graph, "verify", verify.verify_section)
-    graph.add_node("ask", ask.ask_section)
+def _section_graph(
+    within: Within,
+) -> CompiledStateGraph[SectionState, Deps, SectionState, SectionOutput]:
+    graph = StateGraph(
+        SectionState,
+        context_schema=Deps if within is _as_it_is else None,
+        output_schema=SectionOutput,
+    )
+    add_step = partial(_add_step, graph, within)
+    add_step("retrieve", retrieve.retrieve)
+    add_step("analyse", analyse.analyse)
+    add_step("verify", verify.verify_section)
+    graph.add_node("ask", within(ask.ask_section))
     graph.add_node("skip", ask.skip_section)
 
     graph.add_conditional_edges(START, _first_step, ["retrieve", "analyse"])
@@ -86,14 +109,15 @@ def _section_graph() -> CompiledStateGraph[SectionState, Deps, SectionState, Sec
     return graph.compile()
 
 
-def _add_step(graph: StateGraph[Any, Deps, Any, Any], name: str, step: Any) -> None:
+def _add_step(graph: StateGraph[Any, Deps, Any, Any], within: Within, name: str, step: Any) -> None:
     policy = STEP_POLICIES[name]
+    run = traced(name, failpoint(f"step.{name}")(bounded(name, step, policy.limit)))
     graph.add_node(
         name,
-        cast("Any", traced(name, failpoint(f"step.{name}")(bounded(name, step, policy.limit)))),
+        cast("Any", within(run)),
         retry_policy=policy.retry,
         timeout=policy.silence,
-        error_handler=failure.escalate,
+        error_handler=within(failure.escalate),
     )
 
 

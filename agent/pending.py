@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Literal, Self, TypeAlias
 
 from services.evidence import Frozen
 from services.review import Finding, Severity
@@ -30,3 +31,8 @@ class Pending(Frozen):
     at_risk: str = ""
     query: str = ""
     findings: tuple[Finding, ...] = ()
+
+    @classmethod
+    def of(cls, wait: Mapping[str, Any]) -> Self:
+        """The item that a graph waits with; what other tools read beside it is left out."""
+        return cls.model_validate({k: v for k, v in wait.items() if k in cls.model_fields})

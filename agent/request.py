@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from services.evidence import Frozen
 
 Format: TypeAlias = Literal["html", "pdf", "xlsx", "md", "json"]
-Trigger: TypeAlias = Literal["cli", "api", "webhook", "schedule", "replay"]
+Trigger: TypeAlias = Literal["cli", "api", "mcp", "webhook", "schedule", "replay"]
 FORMATS: tuple[Format, ...] = ("html", "pdf", "xlsx", "md", "json")
 QUESTION_TEMPLATE = "question"
 """Template name of a report that answers one free question."""

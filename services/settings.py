@@ -212,6 +212,9 @@ class Settings(BaseSettings):
         default=None,
         description="File with the rules of the review queue: approvals, hours of work, deadlines; unset: the default rules.",
     )
+    mcp_key: SecretStr | None = Field(
+        default=None, description="API key that `assay mcp` asks under; unset: the person here."
+    )
     capture_content: bool = Field(
         default=False, description="Write prompts, answers and SQL parameters into traces."
     )

@@ -17,6 +17,7 @@ from agent.cli import (
     decide,
     doctor,
     guard,
+    mcp,
     model,
     report,
     review,
@@ -81,6 +82,7 @@ app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
 app.command("worker")(serve.worker)
+app.command("mcp")(mcp.mcp)
 
 
 def main() -> None:

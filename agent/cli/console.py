@@ -91,7 +91,7 @@ def print_error(error: Exception) -> int:
     return print_failure(
         "A000",
         f"Unexpected error ({type(error).__name__})",
-        f"the traceback is in {_write_log(error)}; `assay --debug ...` shows it here",
+        f"the traceback is in {write_log(error)}; `assay --debug ...` shows it here",
         1,
     )
 
@@ -107,7 +107,8 @@ def print_failure(code: str, message: str, hint: str, exit_code: int) -> int:
     return exit_code
 
 
-def _write_log(error: Exception) -> str:
+def write_log(error: Exception) -> str:
+    """Keep the traceback of *error* in a file of its own; where."""
     import tempfile
     import traceback
 

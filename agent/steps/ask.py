@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
+from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
-from agent.state import RunState, SectionResult, SectionState
+from agent.compat.interrupts import shown, understood
+from agent.deps import Deps
+from agent.state import JsonObject, RunState, SectionResult, SectionState
 
 
-async def ask(state: RunState) -> RunState:
+async def ask(state: RunState, runtime: Runtime[Deps]) -> RunState:
     """Wait for a person's answer to the pending item."""
-    answer = interrupt(state["pending"])
+    answer = _answer(state["pending"], runtime)
     update = RunState(decision={"item": state["pending"], **answer}, pending=None)
     if answer["kind"] in ("respond", "edit"):
         update["answers"] = [*state.get("answers", []), answer["text"]]
         # Another question has other sections, under the same names.
         update["sections"] = dict.fromkeys(state.get("sections", {}), None)
     return update
+
+
+def _answer(item: JsonObject | None, runtime: Runtime[Deps]) -> dict[str, Any]:
+    assert item is not None
+    answer = interrupt(shown(item))
+    deps = runtime.context
+    return understood(item, answer, by=deps.operator, at=deps.clock())
 
 
 def next_step(state: RunState) -> str:
@@ -37,13 +47,13 @@ def next_step(state: RunState) -> str:
             return "__end__"
 
 
-async def ask_section(state: SectionState) -> SectionState:
+async def ask_section(state: SectionState, runtime: Runtime[Deps]) -> SectionState:
     """
     Wait for a person's answer about one section; the other sections are not touched.
 
     A question worded anew takes the whole run, which has this one section, back to its start.
     """
-    answer: dict[str, Any] = interrupt(state["pending"])
+    answer = _answer(state["pending"], runtime)
     update = SectionState(decision={"item": state["pending"], **answer}, pending=None)
     if answer["kind"] == "edit" and answer.get("of") == "query":
         update["edited"] = answer["text"]

@@ -102,11 +102,16 @@ def check_address(request: Request) -> None:
 
 
 async def _carrier(request: Request, secret: str) -> Identity:
-    settings, redis = runner_of(request).settings, runner_of(request).stores.redis
+    runner = runner_of(request)
+    async with promptly():
+        return await carrier(secret, runner.settings, runner.stores.redis)
+
+
+async def carrier(secret: str, settings: Settings, redis: Redis) -> Identity:
+    """Who carries *secret*; raises `NotAuthenticated` when it is no key that is known."""
     fixed = settings.api_key
     if fixed is not None and hmac.compare_digest(
         fixed.get_secret_value().encode(), secret.encode("utf-8", "replace")
     ):
         return local_identity(_ADMIN).model_copy(update={"kind": "key"})
-    async with promptly():
-        return await ApiKeys(redis).identify(secret, at=now())
+    return await ApiKeys(redis).identify(secret, at=now())

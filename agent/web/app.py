@@ -10,7 +10,8 @@ from fastapi import FastAPI
 from agent.opening import open_runner
 from agent.web import health, pages
 from agent.web.access import is_open
-from agent.web.api import runs
+from agent.web.api import inbox, runs
+from agent.web.mcp import add_mcp, mcp_open
 from agent.web.pages import review_forms, reviews
 from agent.web.problems import answer_problems
 from agent.web.serving import PATIENCE
@@ -25,11 +26,14 @@ def make_app(settings: Settings) -> FastAPI:
         async with open_runner(settings, patience=PATIENCE) as runner:
             app.state.runner = runner
             app.state.is_open = await is_open(runner.stores.redis, settings)
-            yield
+            async with mcp_open(app, runner):
+                yield
 
     app = FastAPI(title="Assay", version="1", lifespan=lifespan)
     answer_problems(app)
-    for router in (health.router, runs.router, reviews.router, review_forms.router):
+    routers = (health.router, runs.router, inbox.router, reviews.router, review_forms.router)
+    for router in routers:
         app.include_router(router)
+    add_mcp(app)
     pages.add_pages(app)
     return app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -12,6 +13,8 @@ from services.store import UtcTime
 
 START: Final = "0" * 64
 """What the first entry of every log has as its previous digest."""
+
+_DIGEST: Final = re.compile(r"\b[0-9a-f]{64}\b")
 
 
 class AuditEntry(Frozen):
@@ -53,7 +56,7 @@ class AuditEntry(Frozen):
         return canonical_json(self._document())
 
     def words(self) -> str:
-        """What it says, for people: its fields but those that say nothing."""
+        """What it says, for people: its fields but those that say nothing, digests cut short."""
         said = {name: value for name, value in self.fields.items() if value not in ("", None, [])}
         return ", ".join(f"{name} {_words(value)}" for name, value in said.items())
 
@@ -63,4 +66,5 @@ class AuditEntry(Frozen):
 
 
 def _words(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return _DIGEST.sub(lambda found: found[0][:12], text)

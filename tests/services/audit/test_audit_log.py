@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from services import failpoints
-from services.audit import START, SYSTEM, AuditLog, Recorder, events, verify_all, verify_run
+from services.audit import (
+    START,
+    SYSTEM,
+    AuditEntry,
+    AuditLog,
+    Recorder,
+    events,
+    verify_all,
+    verify_run,
+)
 from services.audit._links import link_digest
 from services.audit._script import _SHA256
 from services.failpoints import Crash
@@ -228,3 +237,12 @@ async def test_any_fields_verify(redis: Redis, fields: dict[str, Any], event: st
     await log.append("r-1", "next", {}, at=NOON)
 
     assert (await verify_run(log, "r-1")).ok
+
+
+def test_digests_are_cut_short_for_people() -> None:
+    """In words alone: what is stored, and digested, is whole."""
+    fields = {"digest": "0f" * 32, "ids": ["a" * 64, "b"], "reason": "", "rows": 4}
+    entry = AuditEntry.sealed("r1", 1, NOON, "query.run", fields, START)
+
+    assert "digest 0f0f0f0f0f0f, ids aaaaaaaaaaaa, b, rows 4" == entry.words()
+    assert b"0f" * 32 in entry.line()
