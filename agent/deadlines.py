@@ -41,14 +41,8 @@ class Deadlines:
 
     async def _tell(self, item: ReviewItem, notice: Notice, at: datetime) -> None:
         assert item.deadline is not None
-        said = {
-            "run": item.run_id,
-            "item": item.id,
-            "kind": item.kind,
-            "due": item.deadline.due_at.isoformat(),
-        }
+        said = {"due": item.deadline.due_at.isoformat()}
         if notice == "escalation":
             said["role"] = item.deadline.escalate_to
-        event = _EVENTS[notice]
-        await announce(self.stores, event, said, key=f"{event} {item.id}", at=at)
+        await announce(self.stores, _EVENTS[notice], item, at=at, **said)
         await self.stores.reviews.told(item.id, notice)

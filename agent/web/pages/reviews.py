@@ -19,7 +19,7 @@ from agent.web.pages.highlighting import highlighted
 from agent.web.problems import status_of
 from agent.web.serving import promptly, runner_of
 from services.access import PERMISSIONS, ROLES, Identity
-from services.errors import AssayError, Invalid
+from services.errors import AssayError, Invalid, NotAuthenticated, NotPermitted
 from services.review import TABS, Filters, Inbox, ReviewItem, Tab, obstacle, sort_into
 
 router = APIRouter(prefix="/reviews", include_in_schema=False)
@@ -51,6 +51,8 @@ async def shown(request: Request, who: Identity, work: Awaitable[Response]) -> R
     """What *work* answers; an error is a page that says what happened and what to do."""
     try:
         return await work
+    except (NotAuthenticated, NotPermitted):
+        raise  # who is refused is seen to at the door
     except AssayError as error:
         return await page(
             request,
