@@ -41,18 +41,27 @@ class Comparison(Frozen):
 
 async def compare(stores: Stores, graph: Graph, first: str, second: str) -> Comparison:
     """How run *second* differs from run *first*; `NotFound` when there is no such run."""
-    records = [await stores.runs.get(run_id) for run_id in (first, second)]
-    before, after = [await _content(stores, graph, record) for record in records]
+    one, other = [await stores.runs.get(run_id) for run_id in (first, second)]
+    before, after = [await content_of(stores, graph, record) for record in (one, other)]
+    return compared(one, other, before, after)
+
+
+def compared(
+    first: RunRecord,
+    second: RunRecord,
+    before: ReportContent | None,
+    after: ReportContent | None,
+) -> Comparison:
+    """How run *second* differs from run *first*, given what their reports say."""
     figures = _figures(before), _figures(after)
     same = [name for name in figures[0] if name in figures[1] and _same(name, *figures)]
     return Comparison(
-        first=first,
-        second=second,
-        same_report=records[0].report_digest is not None
-        and records[0].report_digest == records[1].report_digest,
+        first=first.id,
+        second=second.id,
+        same_report=first.report_digest is not None and first.report_digest == second.report_digest,
         same_figures=len(same),
         differences=(
-            *_of_requests(*records),
+            *_of_requests(first, second),
             *_of_figures(*figures),
             *_of_findings(_findings(before), _findings(after)),
             *_of_evidence(_statements(before), _statements(after)),
@@ -60,7 +69,8 @@ async def compare(stores: Stores, graph: Graph, first: str, second: str) -> Comp
     )
 
 
-async def _content(stores: Stores, graph: Graph, record: RunRecord) -> ReportContent | None:
+async def content_of(stores: Stores, graph: Graph, record: RunRecord) -> ReportContent | None:
+    """The report that a run has composed, if it has."""
     state = (await graph.aget_state(thread_of(record.id))).values
     if "report" not in state:
         return None
@@ -76,12 +86,16 @@ def _of_requests(first: RunRecord, second: RunRecord) -> list[Difference]:
             what="request",
             name=name,
             change="changed",
-            before=str(ours[name]),
-            after=str(theirs[name]),
+            before=_words(ours[name]),
+            after=_words(theirs[name]),
         )
         for name in names
         if ours[name] != theirs[name]
     ]
+
+
+def _words(asked: object) -> str:
+    return ", ".join(map(str, asked)) if isinstance(asked, list) else str(asked)
 
 
 def _figures(content: ReportContent | None) -> dict[str, Figure]:

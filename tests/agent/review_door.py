@@ -131,6 +131,7 @@ async def give_report(runner: Runner, run_id: str, content: ReportContent) -> No
     digest = await runner.stores.blobs.of_run(run_id).put_document(content)
     values = {"request": {}, "report": digest, "report_digest": content.digest}
     await runner.graph.aupdate_state(thread_of(run_id), values, as_node="review")
+    await runner.stores.runs.update(run_id, at=now(), report_digest=content.digest)
 
 
 def content(

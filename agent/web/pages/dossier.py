@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from contextlib import suppress
 from typing import Final
 
-from agent.comparison import Difference, compare
-from agent.driving import thread_of
+from agent.comparison import Difference, compared, content_of
 from agent.runner import Runner
 from agent.stakes import severity_of
 from reports.document import EvidenceRecord, Figure, RenderedFinding, ReportContent, StatusRow
@@ -73,24 +73,42 @@ class Dossier(Frozen):
     similar: tuple[ReviewItem, ...]
 
 
+_read: Final[OrderedDict[str, ReportContent]] = OrderedDict()
+_AT_HAND: Final = 4
+"""Reports that this process has read last: none changes under its digest."""
+
+
 async def dossier_of(runner: Runner, item: ReviewItem) -> Dossier:
     """What there is to look at before *item* is decided."""
-    stores = runner.stores
-    record = await stores.runs.get(item.run_id)
-    earlier = await stores.reviews.list("decided", limit=_EARLIER, tenant=item.tenant)
-    values = (await runner.graph.aget_state(thread_of(item.run_id))).values
-    is_another = item.report_digest not in (None, values.get("report_digest"))
-    draft = None
-    if item.report_digest is not None and "report" in values and not is_another:
-        with suppress(NotFound):  # the content of an old run may have been removed
-            draft = draft_of(await stores.blobs.get_document(values["report"], ReportContent))
+    record = await runner.stores.runs.get(item.run_id)
+    earlier = await runner.stores.reviews.list("decided", limit=_EARLIER, tenant=item.tenant)
+    about_report = item.report_digest is not None
+    is_another = about_report and item.report_digest != record.report_digest
+    content = await _content(runner, record) if about_report and not is_another else None
     return Dossier(
         record=record,
-        draft=draft,
+        draft=draft_of(content) if content is not None else None,
         is_another=is_another,
-        changes=await _changes(runner, record) if draft is not None else None,
+        changes=await _changes(runner, record, content) if content is not None else None,
         similar=similar(item, earlier),
     )
+
+
+async def _content(runner: Runner, record: RunRecord) -> ReportContent | None:
+    """What the run's report says; None when it has none, or it was removed with time."""
+    digest = record.report_digest
+    if digest is None:
+        return None
+    if digest not in _read:
+        with suppress(NotFound):
+            found = await content_of(runner.stores, runner.graph, record)
+            if found is not None:
+                _read[digest] = found
+        while len(_read) > _AT_HAND:
+            _read.popitem(last=False)
+    if digest in _read:
+        _read.move_to_end(digest)
+    return _read.get(digest)
 
 
 def draft_of(content: ReportContent) -> Draft:
@@ -148,29 +166,30 @@ def masked(record: EvidenceRecord) -> EvidenceRecord:
     return record.model_copy(update={"sample": rows})
 
 
-async def _changes(runner: Runner, record: RunRecord) -> Changes | None:
+async def _changes(runner: Runner, record: RunRecord, content: ReportContent) -> Changes | None:
     """Against the newest published report of the same template, or of the same question."""
     done = await runner.stores.runs.list(limit=_EARLIER, status="done", tenant=record.tenant)
     question = record.request.get("question")
-    before = [
-        one
-        for one in done
-        if one.id != record.id
-        and one.template == record.template
-        and one.request.get("question") == question
-        and one.created_at <= record.created_at
-    ]
-    if not before:
+    since = next(
+        (
+            one
+            for one in done
+            if (one.template, one.request.get("question")) == (record.template, question)
+            and one.id != record.id
+            and one.created_at <= record.created_at
+        ),
+        None,
+    )
+    before = await _content(runner, since) if since is not None else None
+    if since is None or before is None:
         return None
-    with suppress(NotFound):  # its content may have been removed
-        found = await compare(runner.stores, runner.graph, before[0].id, record.id)
-        # A statement that gave other rows shows in the figures; the digests say nothing more.
-        told = [d for d in found.differences if d.what != "evidence"]
-        told.sort(key=lambda d: ("finding", "request", "figure").index(d.what))
-        return Changes(
-            since=before[0],
-            differences=tuple(told[:_MOST_CHANGES]),
-            more=max(len(told) - _MOST_CHANGES, 0),
-            same_figures=found.same_figures,
-        )
-    return None
+    found = compared(since, record, before, content)
+    # A statement that gave other rows shows in the figures; the digests say nothing more.
+    told = [one for one in found.differences if one.what != "evidence"]
+    told.sort(key=lambda one: ("finding", "request", "figure").index(one.what))
+    return Changes(
+        since=since,
+        differences=tuple(told[:_MOST_CHANGES]),
+        more=max(len(told) - _MOST_CHANGES, 0),
+        same_figures=found.same_figures,
+    )
