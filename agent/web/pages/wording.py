@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
-from services.evidence import Frozen
+from services.evidence import Frozen, Plain
 from services.review import ItemKind, ReviewItem, Severity
 
 Look: TypeAlias = Literal["good", "warn", "bad", "idle", "live"]
@@ -31,6 +31,16 @@ LOOKS: Final[dict[Severity, Look]] = {
     "green": "good",
     "none": "idle",
 }
+GOES_ON: Final[dict[ItemKind, str]] = {
+    "clarification": "Approve",
+    "refused_query": "Try again",
+    "failed_check": "Try again",
+    "retries_exhausted": "Try again",
+    "breach": "Approve",
+    "held": "Go on",
+    "publication": "Approve and publish",
+}
+"""What an approval does, on its button."""
 _WHY: Final[dict[ItemKind, str]] = {
     "clarification": "The question can be read in more than one way, or in none.",
     "refused_query": "The guard does not admit a query of this run.",
@@ -48,6 +58,24 @@ class Clock(Frozen):
 
     look: Look
     text: str
+
+
+def cell(value: Plain) -> str:
+    """A value of a row, as people read it."""
+    match value:
+        case None:
+            return "NULL"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return f"{value:,.12g}".replace("-", "\u2212")
+        case _:
+            return value
+
+
+def counted(number: int, what: str) -> str:
+    """`1 row`, `1,200 rows`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def why(item: ReviewItem, needed: int) -> str:
