@@ -51,7 +51,7 @@ def prepare(
         template=QUESTION_TEMPLATE if question else template,
         question=question.strip(),
         as_of=resolved,
-        formats=_formats(formats),
+        formats=checked_formats(formats),
         output=str(folder),
         requested_by=settings.reviewer,
     )
@@ -84,7 +84,8 @@ def _check_metrics(template: Template, model: SemanticModel) -> None:
         )
 
 
-def _formats(names: Sequence[str]) -> tuple[Format, ...]:
+def checked_formats(names: Sequence[str]) -> tuple[Format, ...]:
+    """The formats of these names, in our order; raises `Invalid` for another name, or none."""
     wanted = [name.strip().lower() for name in names if name.strip()]
     unknown = sorted(set(wanted) - set(FORMATS))
     if unknown or not wanted:

@@ -91,6 +91,16 @@ async def rewind(graph: Graph, run_id: str, place: Place, *, reason: str) -> Rew
     )
 
 
+async def reach(graph: Graph, run_id: str, place: Place) -> None:
+    """Raise `NotFound`, as `rewind` would, when the run has not come to *place*."""
+    if place.section:
+        latest = await graph.aget_state(thread_of(run_id))
+        _check_section(latest, place)
+        await _redo(graph, latest, place, reason="")
+    else:
+        await _before(graph, run_id, place.step)
+
+
 async def branch(graph: Graph, source: str, target: str, place: Place, request: Request) -> Rewound:
     """
     Give run *target* the state that *source* had before *place*, with *request* in its stead.
@@ -145,10 +155,7 @@ async def _enter(graph: Graph, before: StateSnapshot, step: str) -> RunnableConf
 async def _again_in_section(
     graph: Graph, latest: StateSnapshot, place: Place, reason: str
 ) -> RunnableConfig:
-    values = latest.values
-    if place.section not in values.get("section_ids", ()):
-        known = ", ".join(values.get("section_ids", ())) or "none yet"
-        raise NotFound("The run has no section of that name.", hint=f"Its sections: {known}.")
+    _check_section(latest, place)
     update: Any = RunState(
         sections={place.section: None},
         redo=await _redo(graph, latest, place, reason),
@@ -156,6 +163,13 @@ async def _again_in_section(
         decision=None,
     )
     return await graph.aupdate_state(latest.config, update, as_node="plan")
+
+
+def _check_section(latest: StateSnapshot, place: Place) -> None:
+    known = latest.values.get("section_ids", ())
+    if place.section not in known:
+        named = ", ".join(known) or "none yet"
+        raise NotFound("The run has no section of that name.", hint=f"Its sections: {named}.")
 
 
 async def _redo(graph: Graph, latest: StateSnapshot, place: Place, reason: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from agent.asking import FINISHED, check_cancel, check_rollback, check_withdraw
 from agent.deps import budget_of, deps_for
 from agent.driving import DRAIN_GRACE, Driver, Event, Graph, Stopped, now, thread_of
 from agent.graph import GRAPH_VERSION, build_graph
@@ -19,13 +20,15 @@ from agent.stores import Stores
 from agent.withdrawal import withdraw
 from services.audit import AuditEntry, content_digest, events
 from services.checkpointer import Fence, make_checkpointer
-from services.errors import BudgetSpent, DecisionRefused, InputConflict, NotFound, RunBusy
+from services.errors import BudgetSpent, DecisionRefused, NotFound, RunBusy
 from services.retrieval import Retriever
-from services.review import Decision, Edit, ReviewItem
+from services.review import Approve, Decision, Edit, ReviewItem
 from services.settings import Settings
-from services.store import Journal, Lease, Priority, RunRecord, Wish, fence_key
+from services.store import Journal, Lease, Priority, RunRecord, RunStatus, Wish, fence_key
 
-FINISHED: Final = frozenset({"done", "rejected", "cancelled", "withdrawn"})
+__all__ = ["FINISHED", "Runner"]
+
+_GOES_ON: Final[frozenset[RunStatus]] = frozenset({"queued", "running", "waiting", "failed"})
 _DEAD_DRIVER: Final = timedelta(seconds=6)
 """Longer than the lease of a driver that was killed."""
 _ASKED_DRIVER: Final = DRAIN_GRACE + _DEAD_DRIVER
@@ -235,24 +238,35 @@ class Runner:
             await self.enqueue(await self.stores.runs.get(item.run_id))
         await self.stores.reviews.followed(item.id)
 
-    async def cancel(self, run_id: str, *, by: str, reason: str = "") -> RunRecord:
+    async def resume(self, run_id: str, *, by: str) -> RunRecord:
+        """
+        Leave a run to a worker, to go on with; steps that had used up their tries are tried again.
+
+        Raises `InputConflict` for a finished run.
+        """
+        record = await self.stores.runs.update(run_id, at=now(), expect=_GOES_ON, left=True)
+        await self._log(run_id, events.RUN_RESUME_ASKED, by=by)
+        for item in await self.stores.reviews.of_run(run_id):
+            if item.status == "open" and item.kind == "retries_exhausted":
+                with suppress(DecisionRefused):  # somebody else has decided
+                    await self.decide(item.id, Approve(note="tried again"), by=by)
+        await self.enqueue(record)
+        return await self.stores.runs.get(run_id)
+
+    async def cancel(self, run_id: str, *, by: str, reason: str = "", key: str = "") -> RunRecord:
         """
         End a run that is not finished; it keeps its history, and its drafts stay drafts.
 
-        Whoever drives it finishes the steps under way, or is cut off after a while. Raises
-        `InputConflict` for a finished run.
+        Whoever drives it finishes the steps under way, or is cut off after a while. The log says
+        that it was asked, once for each *key*. Raises `InputConflict` for a finished run.
         """
         record = await self.stores.runs.get(run_id)
         if record.status == "cancelled":
             await self._clear(run_id)
             return record
-        if record.status in FINISHED:
-            raise InputConflict(
-                f"Run {run_id} is {record.status}, and cannot be cancelled.",
-                hint="A published report is taken back with `assay run withdraw`.",
-            )
-        await self._log(run_id, events.RUN_CANCEL_ASKED, by=by, reason=reason)
-        async with self._taken_over(run_id, "cancel"):
+        check_cancel(record)
+        await self._log(run_id, events.RUN_CANCEL_ASKED, key=key, by=by, reason=reason)
+        async with self.taken_over(run_id, "cancel"):
             record = await self.stores.runs.get(run_id)
             return record if record.status in FINISHED else await self._cancelled(run_id)
 
@@ -274,35 +288,41 @@ class Runner:
         Whoever drives it is asked to let go first. Raises `NotFound` when it has not come that far,
         `InputConflict` when its report is published: that is withdrawn, not rolled back.
         """
-        record = await self.stores.runs.get(run_id)
-        if record.receipt is not None or record.status == "cancelled":
-            state = "published" if record.receipt else "cancelled"
-            raise InputConflict(
-                f"Run {run_id} is {state}, and goes back to nothing.",
-                hint="Fork it instead: `assay run fork`.",
-            )
+        check_rollback(await self.stores.runs.get(run_id))
         await self._log(run_id, events.RUN_ROLLBACK_ASKED, to=str(place), by=by, reason=reason)
-        async with self._taken_over(run_id, "pause") as lease:
-            rewound = await rewind(self._graph(lease), run_id, place, reason=reason)
-            await self.stores.reviews.supersede(run_id)
-            await self._log(
-                run_id,
-                events.RUN_ROLLED_BACK,
-                to=str(place),
-                **rewound.model_dump(mode="json"),
-            )
-            record = await self.stores.runs.update(
-                run_id, at=now(), status="queued", failure=None, report_digest=None
-            )
-        await self.enqueue(record)
+        async with self.taken_over(run_id, "pause") as lease:
+            rewound = await self.rewind_to(lease, place, reason=reason)
+        await self.enqueue(await self.stores.runs.get(run_id))
+        return rewound
+
+    async def rewind_to(
+        self, lease: Lease, place: Place, *, reason: str = "", left: bool | None = None
+    ) -> Rewound:
+        """The work of a rollback, by who holds the run; with *left* it is a worker's from now on."""
+        run_id = lease.run_id
+        rewound = await rewind(self._graph(lease), run_id, place, reason=reason)
+        await self.stores.reviews.supersede(run_id)
+        said = rewound.model_dump(mode="json")
+        await self._log(run_id, events.RUN_ROLLED_BACK, to=str(place), **said)
+        changes: dict[str, Any] = {} if left is None else {"left": left}
+        await self.stores.runs.update(
+            run_id, at=now(), status="queued", failure=None, report_digest=None, **changes
+        )
         return rewound
 
     async def fork(
-        self, source: str, target: str, place: Place, *, by: str, changes: Mapping[str, Any]
+        self,
+        source: str,
+        target: str,
+        place: Place,
+        *,
+        by: str,
+        changes: Mapping[str, Any],
+        left: bool = False,
     ) -> RunRecord:
         """
         A new run *target* that stands where *source* stood before *place*, with *changes* to its
-        request; *source* is left as it is.
+        request; *source* is left as it is. A *left* one is a worker's to drive, once it stands.
 
         Raises `Invalid` when *changes* concern what was used before *place*.
         """
@@ -324,6 +344,9 @@ class Runner:
             except Exception:
                 await self._cancelled(target)
                 raise
+        if left:
+            accepted = await self.stores.runs.update(target, at=now(), left=True)
+            await self.enqueue(accepted)
         return accepted
 
     async def _branch(self, record: RunRecord, lease: Lease) -> None:
@@ -346,11 +369,8 @@ class Runner:
         record = await self.stores.runs.get(run_id)
         if record.status == "withdrawn":
             return record
-        if record.status != "done" or record.receipt is None:
-            raise InputConflict(
-                f"Run {run_id} has published nothing.",
-                hint="A run that is not finished is ended with `assay run cancel`.",
-            )
+        check_withdraw(record)
+        assert record.receipt is not None
         async with self.stores.runs.lease(run_id, wait=_DEAD_DRIVER):
             digest = record.receipt["digest"]
             asked = await self._log(
@@ -384,7 +404,7 @@ class Runner:
         )
 
     @asynccontextmanager
-    async def _taken_over(self, run_id: str, wish: Wish) -> AsyncIterator[Lease]:
+    async def taken_over(self, run_id: str, wish: Wish) -> AsyncIterator[Lease]:
         """The lease, once whoever drives the run has been asked for it."""
         await self.stores.runs.wish(run_id, wish)
         try:

@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.access import ApiKeys, Users
+from services.access import has_members
 from services.audit import AuditLog, events
 from services.review import Decision, ReviewItem, ReviewQueue, Vote, load_policy
+from services.schedules import ScheduleBook
 from services.settings import Settings
 from services.store import (
     BlobStore,
@@ -22,6 +23,8 @@ from services.store import (
     RunQueue,
     RunRegistry,
     Spending,
+    Tally,
+    WorkerBoard,
     connect,
     open_home,
     open_layout,
@@ -44,6 +47,11 @@ class Stores:
     objects: ObjectStore
     effects: EffectLedger
     spending: Spending
+    schedules: ScheduleBook
+    workers: WorkerBoard
+    tally: Tally
+    has_provider: bool = False
+    """Whether people come by an identity provider, which knows who they are."""
 
     async def ping(self) -> str:
         """The server's name and version; raises `StoreUnavailable` when it does not answer."""
@@ -85,7 +93,7 @@ class Stores:
 
     async def is_single_user(self) -> bool:
         """Whether nobody is known by a key or a name of their own, so that all are one person."""
-        return not (await ApiKeys(self.redis).list() or await Users(self.redis).list())
+        return not self.has_provider and not await has_members(self.redis)
 
     async def log_decision(self, item: ReviewItem) -> None:
         """Have the audit log say who voted and what was decided, each once."""
@@ -141,6 +149,10 @@ async def open_stores(
             objects=objects,
             effects=EffectLedger(redis),
             spending=Spending(redis),
+            has_provider=settings.oidc_issuer is not None,
+            schedules=ScheduleBook(redis),
+            workers=WorkerBoard(redis),
+            tally=Tally(redis),
         )
     finally:
         await redis.aclose()

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from agent.driving import Event, now
 from agent.holds import deadly
 from agent.runner import FINISHED, Runner
+from services import load
 from services.audit import events
 from services.errors import AssayError, NotFound, RunBusy, StoreUnavailable, WarehouseBusy
 from services.failpoints import failpoint
@@ -75,7 +76,8 @@ class Worker:
             taken = await self._unless_stopped(self.runner.stores.queue.take())
             if taken is not None:
                 self._drives = True
-                await self._work(taken)
+                with load.counted("runs"):
+                    await self._work(taken)
         except StoreUnavailable as error:
             self._say(f"waiting: {error.message}")
             return False

@@ -9,7 +9,8 @@ AssayError
 │   ├── QueryTimedOut         A104
 │   ├── QueueFull             A105
 │   ├── StepTimedOut          A106
-│   └── TooManyRequests       A107
+│   ├── TooManyRequests       A107
+│   └── IdentityProviderUnavailable A108
 ├── NeedsHuman       a machine may not decide this       → review queue
 │   ├── Ambiguous             A201
 │   ├── RunBusy               A202
@@ -110,6 +111,12 @@ class TooManyRequests(Retryable):
     def __init__(self, message: str, *, hint: str = "", retry_after: float = 1.0) -> None:
         super().__init__(message, hint=hint)
         self.retry_after = retry_after
+
+
+class IdentityProviderUnavailable(Retryable):
+    """The identity provider does not answer, or answers nothing usable."""
+
+    code = "A108"
 
 
 class NeedsHuman(AssayError):

@@ -11,9 +11,18 @@ import getpass
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BeforeValidator, ByteSize, Field, PositiveInt, SecretStr, ValidationError
+from pydantic import (
+    BeforeValidator,
+    ByteSize,
+    Field,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -27,7 +36,11 @@ from services.errors import SettingInvalid
 from services.evidence import Frozen
 
 ModelRole: TypeAlias = Literal["sql", "analyst", "narrator"]
+RoleName: TypeAlias = Literal["viewer", "analyst", "reviewer", "approver", "operator"]
+_SHORTEST_KEY = 16
 PROJECT_FILE = Path("assay.toml")
+_RATE = r"^[1-9]\d{0,8}/[smh]$"
+"""So many by second, minute or hour."""
 
 
 def _seconds(value: Any) -> Any:
@@ -206,7 +219,50 @@ class Settings(BaseSettings):
         default_factory=_login, description="Name that decisions are recorded under."
     )
     api_key: SecretStr | None = Field(
-        default=None, description="Bearer token of the HTTP API; unset: loopback only, no token."
+        default=None,
+        description="A key to the HTTP API that may do everything, of sixteen characters or more; `assay access key add` makes better ones.",
+    )
+    oidc_issuer: str | None = Field(
+        default=None,
+        description="Identity provider (OpenID Connect) that vouches for people and programs; unset: none.",
+    )
+    oidc_client_id: str = Field(
+        default="", description="Who Assay is to it; empty: browsers do not sign in through it."
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="Its secret for Assay, where it gives one."
+    )
+    oidc_audience: str = Field(
+        default="", description="Audience that bearer tokens must have; empty: none are taken."
+    )
+    oidc_name_claim: str = Field(
+        default="sub",
+        description="Claim that names a person: one that is theirs alone, and that they cannot change.",
+    )
+    oidc_roles_claim: str = Field(
+        default="roles", description="Claim with the roles, such as `realm_access.roles`."
+    )
+    oidc_tenant_claim: str = Field(
+        default="", description="Claim with the tenant; empty: everybody has the default one."
+    )
+    oidc_roles: dict[str, RoleName] = Field(
+        default={},
+        description='Role by what the claim says, as JSON: `{"risk-heads": "approver"}`; empty: it names the roles themselves.',
+    )
+    rate_limit: str | None = Field(
+        default=None,
+        pattern=_RATE,
+        description="Requests that one key, user or session may make, such as 120/m; unset: any number.",
+    )
+    webhook_rate_limit: str | None = Field(
+        default=None,
+        pattern=_RATE,
+        description="Messages that one webhook source may send, such as 50/s; unset: any number.",
+    )
+    max_body: ByteSize = Field(
+        default=ByteSize(1_000_000),
+        gt=0,
+        description="Size of the largest request that the HTTP door takes, such as 1MB.",
     )
     review_policy: Path | None = Field(
         default=None,
@@ -218,6 +274,23 @@ class Settings(BaseSettings):
     capture_content: bool = Field(
         default=False, description="Write prompts, answers and SQL parameters into traces."
     )
+
+    @field_validator("api_key")
+    @classmethod
+    def _is_long(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and len(key.get_secret_value()) < _SHORTEST_KEY:
+            raise ValueError(
+                f"a key has {_SHORTEST_KEY} characters or more; try `openssl rand -hex 32`"
+            )
+        return key
+
+    @model_validator(mode="after")
+    def _provider_is_whole(self) -> Self:
+        if self.oidc_issuer and not (self.oidc_client_id or self.oidc_audience):
+            raise ValueError(
+                "oidc_issuer needs oidc_client_id (browsers), oidc_audience (tokens) or both"
+            )
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -270,8 +343,9 @@ def load_settings(**flags: Any) -> Settings:
     except ValidationError as error:
         problem = error.errors()[0]
         name = ".".join(str(part) for part in problem["loc"])
+        said = problem["msg"].removeprefix("Value error, ")
         raise SettingInvalid(
-            f"Setting {name!r} is not valid: {problem['msg']}",
+            f"Setting {name!r} is not valid: {said}" if name else f"Settings: {said}",
             hint="`assay config show` lists every setting and where its value came from",
         ) from error
     except SettingsError as error:

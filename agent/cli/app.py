@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from agent.cli import (
+    access,
     ask,
     audit,
     config,
@@ -23,6 +24,7 @@ from agent.cli import (
     review,
     rewind,
     run,
+    schedule,
     serve,
     store,
     warehouse,
@@ -73,11 +75,13 @@ for answer in (decide.approve, decide.reject, decide.respond, decide.edit):
     review.app.command()(answer)
 app.add_typer(run.app, name="run")
 app.add_typer(review.app, name="review")
+app.add_typer(schedule.app, name="schedule")
 app.add_typer(warehouse.app, name="warehouse")
 app.add_typer(store.app, name="store")
 app.add_typer(guard.app, name="guard")
 app.add_typer(audit.app, name="audit")
 app.add_typer(model.app, name="model")
+app.add_typer(access.app, name="access")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)

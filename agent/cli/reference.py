@@ -32,13 +32,14 @@ def _commands() -> Iterator[str]:
         yield from ("", f"### {' '.join(('assay', *path))}", "", "```text", *lines, "```")
 
 
-def _paths() -> Iterator[tuple[str, ...]]:
-    for name, command in sorted(getattr(get_command(app), "commands").items()):  # noqa: B009 (untyped)
-        children = getattr(command, "commands", None)
-        if children is None:
-            yield (name,)
+def _paths(group: object = None, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The commands of a group and of the groups in it; of all when none is named."""
+    commands = getattr(group or get_command(app), "commands")  # noqa: B009 (untyped)
+    for name, command in sorted(commands.items()):
+        if hasattr(command, "commands"):
+            yield from _paths(command, (*above, name))
         else:
-            yield from ((name, child) for child in sorted(children))
+            yield (*above, name)
 
 
 def _settings() -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import signal
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,28 +20,40 @@ def serve(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    proxy: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESSES",
+            help="Reverse proxies (addresses or networks, with commas) whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+        ),
+    ] = "",
 ) -> None:
     """Serve the pages and the HTTP API. Without keys or users: on the loopback address only."""
     from services.errors import SettingInvalid
     from services.settings import load_settings
 
     settings = load_settings()
-    import uvicorn
-
+    _check_proxies(proxy)
     if asyncio.run(_is_open(settings)):
         if not _is_loopback(host):
             raise SettingInvalid(
                 f"Without keys or users the server listens on the loopback address only, not on {host}",
                 hint="make a key with `assay access key add`, set ASSAY_API_KEY, or leave --host out",
             )
+        if proxy:
+            raise SettingInvalid(
+                "Without keys or users nobody may ask through a proxy: all would seem to be here",
+                hint="make a key with `assay access key add`, set ASSAY_API_KEY, or leave --proxy out",
+            )
         err().print(f"no keys, no users: open to {settings.reviewer} on this machine only")
 
     from agent.cli.report import ensure_warehouse
     from agent.web.app import make_app
+    from agent.web.server import listen
 
     ensure_warehouse(settings)
     err().print(f"listening on http://{host}:{port}")
-    uvicorn.run(make_app(settings), host=host, port=port, log_level="warning")
+    listen(make_app(settings), host, port, proxy)
 
 
 async def _is_open(settings: Settings) -> bool:
@@ -61,6 +74,9 @@ def worker() -> None:
     from agent.cli.drive import Progress
     from agent.deadlines import Deadlines
     from agent.opening import open_runner
+    from agent.pulse import beating
+    from agent.steering import see_to_all
+    from agent.timetable import Timetable
     from agent.worker import Worker
     from services.settings import load_settings
 
@@ -73,8 +89,14 @@ def worker() -> None:
             loop.add_signal_handler(number, _told_to_stop, stop, number)
         async with open_runner(settings) as runner:
             err().print("worker ready")
-            chores = (Deadlines(runner.stores).remind,)
-            await Worker(runner, stop, Progress(), err().print, chores).serve()
+            async with beating(runner) as pulse:
+                chores = (
+                    Timetable(runner, err().print),
+                    partial(see_to_all, runner),
+                    Deadlines(runner.stores).remind,
+                    pulse,
+                )
+                await Worker(runner, stop, Progress(), err().print, chores).serve()
         err().print("worker stopped")
 
     asyncio.run(work())
@@ -85,6 +107,20 @@ def _told_to_stop(stop: asyncio.Event, number: int) -> None:
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
     stop.set()
+
+
+def _check_proxies(proxies: str) -> None:
+    """Raise `SettingInvalid` for what is no list of addresses; `*` would believe anybody."""
+    from services.errors import SettingInvalid
+
+    try:
+        for part in filter(None, proxies.split(",")):
+            ipaddress.ip_network(part.strip())
+    except ValueError:
+        raise SettingInvalid(
+            "--proxy takes the addresses or networks of proxies",
+            hint="such as 10.0.0.5 or 10.0.0.0/28, several with commas",
+        ) from None
 
 
 def _is_loopback(host: str) -> bool:

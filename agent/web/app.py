@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import Final
 
 from fastapi import FastAPI
 
 from agent.opening import open_runner
-from agent.web import health, pages
-from agent.web.access import is_open
-from agent.web.api import inbox, runs
+from agent.runner import Runner
+from agent.steering import see_to_all
+from agent.web import api, health, login, pages
+from agent.web.access import is_open, provider_of
+from agent.web.api.events import Streams
+from agent.web.bounds import Bounds
+from agent.web.defences import add_defences
+from agent.web.heads import Heads
 from agent.web.mcp import add_mcp, mcp_open
+from agent.web.openapi import INFO, Door
 from agent.web.pages import review_forms, reviews
-from agent.web.problems import answer_problems
+from agent.web.problems import answer_problems, refuse
 from agent.web.serving import PATIENCE
 from services.settings import Settings
 
+_LOOK: Final = 5.0
+"""Seconds between looks for what was asked of a server that died before it had done it."""
 
-def make_app(settings: Settings) -> FastAPI:
+
+def make_app(settings: Settings) -> Door:
     """The application; who asks is looked up at each route that shows or does anything."""
 
     @asynccontextmanager
@@ -26,14 +37,32 @@ def make_app(settings: Settings) -> FastAPI:
         async with open_runner(settings, patience=PATIENCE) as runner:
             app.state.runner = runner
             app.state.is_open = await is_open(runner.stores.redis, settings)
+            app.state.at_work.add(asyncio.create_task(_keep_seeing(runner)))
             async with mcp_open(app, runner):
                 yield
+            for task in (tasks := tuple(app.state.at_work)):
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    app = FastAPI(title="Assay", version="1", lifespan=lifespan)
+    app = Door(lifespan=lifespan, **INFO)
+    app.state.closing = asyncio.Event()
+    app.state.streams = Streams(app.state.closing)
+    app.state.at_work = set()
+    app.state.provider = provider_of(settings)
     answer_problems(app)
-    routers = (health.router, runs.router, inbox.router, reviews.router, review_forms.router)
-    for router in routers:
+    page_routers = (reviews.router, review_forms.router)
+    for router in (health.router, login.router, *api.routers, *page_routers):
         app.include_router(router)
     add_mcp(app)
     pages.add_pages(app)
+    app.add_middleware(Heads)
+    app.add_middleware(Bounds, closing=app.state.closing, max_body=settings.max_body)
+    add_defences(app, refuse)  # outermost: whatever answers, its headers are right
     return app
+
+
+async def _keep_seeing(runner: Runner) -> None:
+    while True:
+        with suppress(Exception):  # told to whoever asked, or tried again
+            await see_to_all(runner)
+        await asyncio.sleep(_LOOK)

@@ -18,7 +18,7 @@ from agent.compat.tools import Tools
 from agent.mcp import Context, make_server
 from agent.runner import Runner
 from agent.web.access import identify
-from agent.web.problems import problem
+from agent.web.problems import refuse
 from services.access import Identity
 from services.errors import AssayError, NotAuthenticated, NotPermitted
 
@@ -57,7 +57,8 @@ class _Door:
         try:
             request.state.who = await _bearer(request)
         except AssayError as error:
-            await problem(error)(scope, receive, send)
+            response = await refuse(request, error)
+            await response(scope, receive, send)
             return
         await request.app.state.mcp.handle_request(scope, receive, send)
 

@@ -1,4 +1,8 @@
-"""Errors as problem details (RFC 9457), with the codes that the command line prints."""
+"""
+Errors as problem details (RFC 9457), with the codes that the command line prints.
+
+A person in a browser gets a page that says the same; without a session they are sent to sign in.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,13 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
+from agent.web.defences import protect
+from agent.web.pages import problem_page
+from agent.web.paths import sign_in_path
+from agent.web.refusals import note_refusal
 from services.errors import (
     AssayError,
     DecisionRefused,
@@ -60,15 +68,73 @@ def status_of(error: AssayError) -> int:
 
 
 def problem(error: AssayError) -> Response:
-    """The answer to a request that failed with *error*."""
+    """The answer to a program's request that failed with *error*."""
     status = status_of(error)
-    headers = {}
-    if status in (429, 503):
-        wait = getattr(error, "retry_after", _RETRY_SECONDS)
-        headers["Retry-After"] = str(max(1, math.ceil(wait)))
+    return _answer(
+        status, error.message, error.hint, code=error.code, headers=_headers_of(error, status)
+    )
+
+
+async def refuse(request: Request, error: AssayError) -> Response:
+    """
+    The answer to *request*, which failed with *error*.
+
+    Who is turned away is noted; a browser that only lacks a session is not, it is sent to sign in.
+    """
+    status = status_of(error)
+    if wants_page(request) and status == HTTPStatus.UNAUTHORIZED:
+        return RedirectResponse(sign_in_path(request), status_code=HTTPStatus.SEE_OTHER)
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        await note_refusal(request, error, status)
+    if not wants_page(request):
+        return problem(error)
+    return _page(
+        request,
+        status,
+        error.message,
+        error.hint,
+        code=error.code,
+        headers=_headers_of(error, status),
+    )
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a person looks at the answer: programs do not ask for HTML, and carry keys."""
+    return "text/html" in request.headers.get("accept", "") and (
+        "authorization" not in request.headers
+    )
+
+
+def retry_after(error: AssayError) -> str:
+    """Seconds until it makes sense to come again."""
+    return str(max(1, math.ceil(getattr(error, "retry_after", _RETRY_SECONDS))))
+
+
+def _headers_of(error: AssayError, status: int) -> dict[str, str]:
+    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        return {"Retry-After": retry_after(error)}
     if status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
-    return _answer(status, error.message, error.hint, code=error.code, headers=headers)
+        return {"WWW-Authenticate": "Bearer"}
+    return {}
+
+
+def _page(
+    request: Request,
+    status: int,
+    title: str,
+    detail: str = "",
+    *,
+    code: str,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    response = problem_page(request, status, title=title, detail=detail, code=code)
+    response.headers.update(headers or {})
+    return response
+
+
+def refusal(status: int, title: str, detail: str = "") -> Response:
+    """The answer to a request that HTTP itself has a status for; its connection is closed."""
+    return _answer(status, title, detail, code="A400", headers={"Connection": "close"})
 
 
 def _answer(
@@ -91,27 +157,41 @@ def _answer(
     return JSONResponse(document, status_code=status, headers=headers, media_type=MEDIA_TYPE)
 
 
-async def _refused(_: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, AssayError)
-    return problem(error)
+    return await refuse(request, error)
 
 
-async def _not_valid(_: Request, error: Exception) -> Response:
+async def _not_valid(request: Request, error: Exception) -> Response:
     """Which fields are wrong, and how; never what was sent in them."""
     assert isinstance(error, RequestValidationError)
+    title = "The request is not valid."
     fields = [
         {"field": ".".join(str(part) for part in one["loc"]), "problem": one["msg"]}
         for one in error.errors()
     ]
-    return _answer(422, "The request is not valid.", code="A400", errors=fields)
+    if wants_page(request):
+        detail = "; ".join(f"{one['field']}: {one['problem']}" for one in fields)
+        return _page(request, 422, title, detail, code="A400")
+    return _answer(422, title, code="A400", errors=fields)
 
 
-async def _by_status(_: Request, error: Exception) -> Response:
+async def _by_status(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = "A406" if error.status_code == HTTPStatus.NOT_FOUND else "A400"
     title = HTTPStatus(error.status_code).phrase
-    return _answer(error.status_code, title, code=code, headers=dict(error.headers or {}))
+    answer = _page(request, error.status_code, title, code=code) if wants_page(request) else None
+    answer = answer or _answer(error.status_code, title, code=code)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
-async def _unexpected(_: Request, error: Exception) -> Response:
-    return _answer(500, f"Unexpected error ({type(error).__name__}).", code="A000")
+async def _unexpected(request: Request, error: Exception) -> Response:
+    """Answered outside of everything else, so it says itself what all answers say."""
+    title = f"Unexpected error ({type(error).__name__})."
+    if wants_page(request):
+        answer = _page(request, 500, title, code="A000")
+    else:
+        answer = _answer(500, title, code="A000")
+    protect(answer.headers, request.url.scheme)
+    return answer

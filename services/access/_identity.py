@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final, Literal, TypeAlias, get_args
 
 from services.errors import NotPermitted
@@ -35,16 +36,40 @@ class Identity(Frozen):
     tenant: str | None = None
     """Whose runs they see; None: everybody's, for whoever runs the machine."""
     roles: frozenset[Role]
+    only: frozenset[Permission] | None = None
+    """What they are narrowed to, whatever their roles allow; None: to nothing less."""
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        """All that they may do."""
+        granted = granted_by(self.roles)
+        return granted if self.only is None else granted & self.only
 
     def may(self, permission: Permission) -> bool:
-        """Whether one of the roles allows it."""
-        return any(permission in PERMISSIONS[role] for role in self.roles)
+        """Whether one of the roles allows it, and nothing narrows it away."""
+        return permission in self.permissions
 
     def require(self, permission: Permission) -> None:
-        """Raise `NotPermitted` unless one of the roles allows it."""
-        if not self.may(permission):
-            able = ", ".join(role for role in ROLES if permission in PERMISSIONS[role])
-            raise NotPermitted(f"You may not {permission} here.", hint=f"Roles that may: {able}.")
+        """Raise `NotPermitted` unless they may do it."""
+        if self.may(permission):
+            return
+        if not self.roles:
+            raise NotPermitted(
+                f"You are known here as {self.name}, and have no role: you may do nothing yet.",
+                hint="Ask whoever runs this server for a role.",
+            )
+        if permission in granted_by(self.roles):
+            raise NotPermitted(
+                f"This key may not {permission}: it is narrowed below its roles.",
+                hint="Use another key.",
+            )
+        able = ", ".join(role for role in ROLES if permission in PERMISSIONS[role])
+        raise NotPermitted(f"You may not {permission} here.", hint=f"Roles that may: {able}.")
+
+
+def granted_by(roles: Collection[Role]) -> frozenset[Permission]:
+    """What *roles* allow together."""
+    return frozenset[Permission]().union(*(PERMISSIONS[role] for role in roles))
 
 
 def local_identity(name: str) -> Identity:

@@ -16,12 +16,15 @@ from services.evidence import Frozen
 from services.failpoints import failpoint
 from services.store import UtcTime, redis_errors
 
-from ._identity import Identity, Role
+from ._identity import Identity, Permission, Role, granted_by
 
 _KEYS: Final = "assay:access:keys"
 _NAMES: Final = "assay:access:names"
 _PREFIX: Final = "assay_"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@ -]{0,63}")
+_TENANT: Final = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,63})?")
+_RESERVED: Final = frozenset({"api-key"})
+"""Names that somebody else has: here whoever carries the key of the settings."""
 _UNKNOWN: Final = "The key is not known, has expired, or was revoked."
 
 _ADD: Final = """
@@ -44,12 +47,32 @@ class ApiKey(Frozen):
     name: str
     roles: frozenset[Role]
     tenant: str = ""
+    only: frozenset[Permission] | None = None
+    """What it is narrowed to below its roles."""
     created_at: UtcTime
     expires_at: UtcTime | None = None
 
     @property
     def identity(self) -> Identity:
-        return Identity(name=self.name, kind="key", tenant=self.tenant, roles=self.roles)
+        return Identity(
+            name=self.name, kind="key", tenant=self.tenant, roles=self.roles, only=self.only
+        )
+
+    def check(self) -> None:
+        """Raise `Invalid` for a name, roles, a tenant or a narrowing that cannot be."""
+        check_name(self.name)
+        check_tenant(self.tenant)
+        check_roles(self.roles)
+        if self.only is None:
+            return
+        beyond = sorted(self.only - granted_by(self.roles))
+        if beyond or not self.only:
+            raise Invalid(
+                f"The roles do not allow {', '.join(beyond)}."
+                if beyond
+                else "A key that may do nothing is no use.",
+                hint=f"They allow {', '.join(sorted(granted_by(self.roles)))}.",
+            )
 
 
 class ApiKeys:
@@ -65,8 +88,7 @@ class ApiKeys:
 
         Raises `Invalid` for a name or a set of roles that cannot be, `InputConflict` for a taken name.
         """
-        check_name(key.name)
-        check_roles(key.roles)
+        key.check()
         secret = _PREFIX + secrets.token_urlsafe(32)
         script = self._redis.register_script(_ADD)
         with redis_errors():
@@ -95,6 +117,11 @@ class ApiKeys:
         keys = (ApiKey.model_validate_json(content) for content in contents)
         return tuple(sorted(keys, key=lambda key: key.name))
 
+    async def knows(self, name: str) -> bool:
+        """Whether there is a key of that name."""
+        with redis_errors():
+            return bool(await self._redis.hexists(_NAMES, name))
+
     @failpoint("access.revoke_key")
     async def revoke(self, name: str) -> None:
         """Forget a key: whoever carries it is refused from now on."""
@@ -110,6 +137,17 @@ def check_name(name: str) -> None:
         raise Invalid(
             "A name has letters, digits, spaces and . _ @ -, at most sixty-four of them.",
             hint="for example `nightly-jobs`",
+        )
+    if name in _RESERVED:
+        raise Invalid(f"The name {name!r} is taken by Assay itself.", hint="Choose another one.")
+
+
+def check_tenant(tenant: str) -> None:
+    """Raise `Invalid` for what could not stand in a key or a page as a tenant."""
+    if not _TENANT.fullmatch(tenant):
+        raise Invalid(
+            "A tenant has letters, digits and . _ -, at most sixty-four of them.",
+            hint="for example `rates-desk`; leave it out for the default tenant",
         )
 
 

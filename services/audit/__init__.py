@@ -17,6 +17,7 @@ log, chained in the order they were made: so a log that is gone, or its end, is 
 from ._anchor import Anchor
 from ._entry import START, AuditEntry
 from ._export import export, verify_file
+from ._feed import Feed, News
 from ._log import AuditLog, Erasure
 from ._personal import ERASED, revealed
 from ._recorder import Recorder
@@ -33,7 +34,9 @@ __all__ = [
     "AuditLog",
     "AuditVerdict",
     "Erasure",
+    "Feed",
     "Flaw",
+    "News",
     "Recorder",
     "content_digest",
     "export",

@@ -10,6 +10,8 @@ What the audit log records: the name of each event, and what its entry says.
 | `run.cancelled`      | nothing more                                                               |
 | `run.rollback_asked` | to, by*, reason*                                                           |
 | `run.rolled_back`    | to, left and entered (checkpoints), superseded                             |
+| `run.resume_asked`   | by*                                                                        |
+| `run.ask_failed`     | asked, to, code: what was asked of the run can't be done                   |
 | `run.forked`         | from, at, changes (names), by*                                             |
 | `step.started`       | step, section, attempt                                                     |
 | `step.finished`      | step, section, attempt, seconds                                            |
@@ -40,8 +42,15 @@ What the audit log records: the name of each event, and what its entry says.
 | `log.removed`        | run, entries, head, by*, reason*                                           |
 | `data.retained`      | kind, removed, by*: what a rule of retention took away                     |
 | `setting.changed`    | name, by*                                                                  |
+| `access.key_added`   | key, roles, tenant, only, expires, by*                                     |
+| `access.key_revoked` | key, by*                                                                   |
+| `access.user_added`  | person*, roles, tenant, by*                                                |
+| `access.user_removed`, `access.password_set` | person*, by*                                       |
+| `access.roles_set`   | person*, roles, by*                                                        |
+| `access.signed_out`  | kind, person*, by*: an operator has ended all their sessions               |
+| `access.signed_in`   | kind, by*                                                                  |
 
-The last four belong to no run and stand in the log `SYSTEM`. Fields marked * are data of a person
+The last twelve belong to no run and stand in the log `SYSTEM`. Fields marked * are data of a person
 (`PERSONAL`): an entry holds a reference to them, never the words. Nothing else may be raw text of
 a user or of a model; what such text was is said by its digest and by counts.
 
@@ -66,6 +75,8 @@ RUN_CANCEL_ASKED: Final = "run.cancel_asked"
 RUN_CANCELLED: Final = "run.cancelled"
 RUN_ROLLBACK_ASKED: Final = "run.rollback_asked"
 RUN_ROLLED_BACK: Final = "run.rolled_back"
+RUN_RESUME_ASKED: Final = "run.resume_asked"
+RUN_ASK_FAILED: Final = "run.ask_failed"
 RUN_FORKED: Final = "run.forked"
 STEP_STARTED: Final = "step.started"
 STEP_FINISHED: Final = "step.finished"
@@ -95,8 +106,16 @@ DATA_ERASED: Final = "data.erased"
 LOG_REMOVED: Final = "log.removed"
 DATA_RETAINED: Final = "data.retained"
 SETTING_CHANGED: Final = "setting.changed"
+ACCESS_KEY_ADDED: Final = "access.key_added"
+ACCESS_KEY_REVOKED: Final = "access.key_revoked"
+ACCESS_USER_ADDED: Final = "access.user_added"
+ACCESS_USER_REMOVED: Final = "access.user_removed"
+ACCESS_PASSWORD_SET: Final = "access.password_set"  # noqa: S105 (what has happened)
+ACCESS_ROLES_SET: Final = "access.roles_set"
+ACCESS_SIGNED_OUT: Final = "access.signed_out"
+ACCESS_SIGNED_IN: Final = "access.signed_in"
 
-PERSONAL: Final = frozenset({"by", "requested_by", "reviewer", "reason", "note", "text"})
+PERSONAL: Final = frozenset({"by", "person", "requested_by", "reviewer", "reason", "note", "text"})
 """Fields whose values are kept beside the log, so that they can be erased."""
 
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
-from services import telemetry
+from services import load, telemetry
 from services.errors import ModelUnavailable
 from services.evidence import Frozen, canonical_json
 from services.settings import ModelEndpoint, ModelRole
@@ -147,7 +147,8 @@ class ModelClient:
             call = _Call(await self._model(), messages, request)
             self._count(calls=1)
             try:
-                answer = await self._answer(call, schema)
+                with load.counted("model_calls"):
+                    answer = await self._answer(call, schema)
             except ModelUnavailable as error:
                 self._count(failures=1)
                 await self._tell(call, outcome=error.code)

@@ -9,7 +9,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Self, TypeAlias
 
-from services import telemetry
+from services import load, telemetry
 from services.errors import QueryInvalid, QueryRefused
 from services.evidence import (
     Column,
@@ -178,6 +178,7 @@ class Retriever:
             if verdict.allowed and verdict.sql:
                 return verdict
             span.set_attribute(telemetry.GUARD_RULE, ", ".join(rules))
+            load.refused(rules)
             first = verdict.violations[0]
             raise QueryRefused(
                 first.message,

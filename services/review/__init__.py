@@ -22,10 +22,12 @@ from ._items import (
     item_id,
     parse_decision,
 )
+from ._listing import ItemFilter, ItemListing, ItemPage, ItemPlace
 from ._names import names
 from ._policy import ApprovalRule, ReviewPolicy, load_policy
 from ._queue import ReviewQueue
 from ._similar import similar
+from ._standing import Standing, standing
 from ._voting import obstacle
 
 __all__ = [
@@ -42,7 +44,11 @@ __all__ = [
     "Filters",
     "Finding",
     "Inbox",
+    "ItemFilter",
     "ItemKind",
+    "ItemListing",
+    "ItemPage",
+    "ItemPlace",
     "ItemStatus",
     "Notice",
     "Reject",
@@ -51,6 +57,7 @@ __all__ = [
     "ReviewPolicy",
     "ReviewQueue",
     "Severity",
+    "Standing",
     "Tab",
     "Vote",
     "item_id",
@@ -60,4 +67,5 @@ __all__ = [
     "parse_decision",
     "similar",
     "sort_into",
+    "standing",
 ]

@@ -18,9 +18,13 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:runs:time`              | zset   | run ids by time of creation, in microseconds       |
 | `assay:runs:name`              | zset   | run ids in lexical order, for prefixes             |
 | `assay:runs:left`              | set    | runs that are left to workers, and could go on     |
+| `assay:runs:states`            | hash   | status: how many runs have it                      |
 | `assay:lease:{RUN}`            | string | who drives a run; expires                          |
 | `assay:fence:{RUN}`            | string | number of its latest driver, which only grows      |
 | `assay:wish:{RUN}`             | string | what its driver is asked: to cancel, or to let go  |
+| `assay:asks`                   | hash   | run: what is asked of it and not done yet, as `Ask` |
+| `assay:asks:taken:RUN`         | string | the ask that somebody is at; expires               |
+| `assay:repeat:SHA256`          | hash   | what an idempotency key stands for; expires        |
 | `assay:effects:{RUN}`          | hash   | effect key: `Effect`, what it did outside          |
 | `assay:spent:{RUN}`            | hash   | time, tokens and rows that it has used             |
 | `assay:{queue}:...`            |        | runs that wait for a worker:                       |
@@ -28,6 +32,11 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | - `lanes`, `served`            | zset, hash | lanes in turn, and when each was last served   |
 | - `lane`, `later`, `taken`     | hash, zset, zset | each run's lane, put off ones, taken ones |
 | - `deaths`, `again`            | hash, set | workers that a run ended; runs to queue again   |
+| - `since`                      | zset   | runs in lanes by when they came, in milliseconds   |
+| `assay:limit:WHO`              | string | when a caller may ask again, in microseconds       |
+| `assay:tally:WHAT`             | hash   | label: how often it has happened                   |
+| `assay:workers:seen`           | zset   | workers by when they last said so, in milliseconds |
+| `assay:workers:load`           | hash   | worker: `WorkerLoad`                               |
 | `assay:checkpoint:{RUN}:...`   |        | LangGraph's state of a run:                        |
 | - `index`                      | zset   | its checkpoints and pending writes, by name        |
 | - `records`                    | hash   | all of them but the values                         |
@@ -38,16 +47,19 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:review:run:RUN`         | set    | the items of a run                                 |
 | `assay:review:answered`        | set    | decided items whose runs nobody has queued yet     |
 | `assay:review:due`             | zset   | open items by when their deadline is spoken of next |
+| `assay:schedules:of:TENANT`    | hash   | name of a schedule: `Schedule`                     |
+| `assay:schedules:due`          | zset   | NAME:TENANT by when it is looked at next, in seconds |
 | `assay:audit:...`              |        | the audit log; its keys are in `services.audit`    |
 
 A content's name is its key without `assay:`, or `object:DIGEST` when it is a file.
 
-Some values are written by `services.checkpointer`, `services.review` and `services.audit`, which
-stand on this package.
+Some values are written by `services.checkpointer`, `services.review`, `services.schedules` and
+`services.audit`, which stand on this package.
 """
 
 from redis.asyncio import Redis
 
+from ._asks import Ask, AskKind, Asks
 from ._backup import Backup, Restore, Summary
 from ._blobs import BlobStore, EvidenceStore
 from ._connection import connect, redis_errors
@@ -57,19 +69,27 @@ from ._journal import Accepted, Journal
 from ._layout import LAYOUT, check_home, open_home, open_layout
 from ._leases import TTL as LEASE_TTL
 from ._leases import Lease, Wish, fence_key
+from ._limits import Rate, RateLimits
+from ._listing import RunFilter, RunListing, RunPage, RunPlace
 from ._objects import ObjectStore
-from ._queue import Priority, QueueState, RunQueue, Taken
+from ._queue import Priority, QueueLoad, QueueState, RunQueue, Taken
 from ._references import Freed, References
 from ._removal import remove_run
+from ._repeats import Repeat, Repeats
 from ._runs import Failure, RunRecord, RunRegistry, RunStatus
 from ._spending import Budget, Spending, Spent
+from ._tally import Tally
 from ._values import UtcTime, as_bytes
+from ._workers import WorkerBoard, WorkerLoad
 
 __all__ = [
     "DEFAULT_IDLE",
     "LAYOUT",
     "LEASE_TTL",
     "Accepted",
+    "Ask",
+    "AskKind",
+    "Asks",
     "Backup",
     "BlobStore",
     "Budget",
@@ -84,10 +104,19 @@ __all__ = [
     "Lease",
     "ObjectStore",
     "Priority",
+    "QueueLoad",
     "QueueState",
+    "Rate",
+    "RateLimits",
     "Redis",
     "References",
+    "Repeat",
+    "Repeats",
     "Restore",
+    "RunFilter",
+    "RunListing",
+    "RunPage",
+    "RunPlace",
     "RunQueue",
     "RunRecord",
     "RunRegistry",
@@ -97,8 +126,11 @@ __all__ = [
     "Spent",
     "Summary",
     "Taken",
+    "Tally",
     "UtcTime",
     "Wish",
+    "WorkerBoard",
+    "WorkerLoad",
     "as_bytes",
     "check_home",
     "connect",

@@ -31,7 +31,11 @@ _INCOMING: Final = b"assay:incoming:"
 _REFS: Final = b"assay:refs:"
 _COUNTS: Final = b"assay:refcounts"
 _RESTORED: Final = "assay:restored"
-_OF_THE_MOMENT: Final = (LEASES, _INCOMING, _COUNTS, HOLD.encode(), _RESTORED.encode())
+_PASSING: Final = (b"assay:limit:", b"assay:workers:")
+_OF_THE_MOMENT: Final = (
+    *(LEASES, _INCOMING, _COUNTS, HOLD.encode(), _RESTORED.encode()),
+    *_PASSING,
+)
 """Keys that a backup leaves out: processes of now, and what is made anew from the rest."""
 _CONTENTS: Final = tuple((PREFIX + kind).encode() for kind in KINDS)
 

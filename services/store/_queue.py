@@ -18,13 +18,15 @@ _RANKS: Final[dict[Priority, int]] = {"high": 0, "normal": 1, "low": 2}
 
 _PREFIX: Final = "assay:{queue}:"
 _KEYS: Final = [
-    _PREFIX + name for name in ("lanes", "served", "lane", "later", "taken", "deaths", "again")
+    _PREFIX + name
+    for name in ("lanes", "served", "lane", "later", "taken", "deaths", "again", "since")
 ]
 """
 All keys of the queue but the lanes themselves; scripts know them by place:
 1 lanes in the order they are next served, 2 when each was last served, 3 each waiting or taken run's
 lane, 4 runs that are put off until a time, 5 taken runs by time in microseconds, 6 how often a run's
-worker died, 7 taken runs that are to be queued once more.
+worker died, 7 taken runs that are to be queued once more, 8 runs in lanes by when they came, in
+milliseconds.
 """
 
 # What the scripts share. A lane is `RANK:TENANT`; among lanes of a rank the one served longest ago
@@ -45,6 +47,7 @@ end
 local function push(run, side)
   local lane = redis.call('HGET', KEYS[3], run)
   redis.call(side, list(lane), run)
+  redis.call('ZADD', KEYS[8], now, run)
   rank(lane)
 end
 local function waiting()
@@ -81,6 +84,7 @@ end
 local lane = redis.call('ZRANGE', KEYS[1], 0, 0)[1]
 if not lane then return false end
 local run = redis.call('LPOP', list(lane))
+redis.call('ZREM', KEYS[8], run)
 redis.call('HSET', KEYS[2], lane, now)
 if redis.call('EXISTS', list(lane)) == 1 then rank(lane) else redis.call('ZREM', KEYS[1], lane) end
 local ticket = string.format('%.0f', micros)
@@ -124,6 +128,7 @@ redis.call('SREM', KEYS[7], run)
 if not lane or redis.call('ZSCORE', KEYS[5], run) then return 0 end
 redis.call('ZREM', KEYS[4], run)
 redis.call('LREM', list(lane), 0, run)
+redis.call('ZREM', KEYS[8], run)
 if redis.call('EXISTS', list(lane)) == 0 then redis.call('ZREM', KEYS[1], lane) end
 redis.call('HDEL', KEYS[3], run)
 redis.call('HDEL', KEYS[6], run)
@@ -147,6 +152,28 @@ return found
 _COUNT: Final = _COMMON + "return {waiting(), redis.call('ZCARD', KEYS[5])}"
 
 
+_LOOK: Final = (
+    _COMMON
+    + """
+local found = {redis.call('ZCARD', KEYS[4]), 0, 0, 0, 0, 0, 0, 0}
+for _, lane in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  local place = 3 + tonumber(string.sub(lane, 1, 1))
+  found[place] = found[place] + redis.call('LLEN', list(lane))
+end
+for _, run in ipairs(redis.call('ZRANGE', KEYS[5], 0, -1)) do
+  local lane = redis.call('HGET', KEYS[3], run)
+  if lane then
+    local place = 6 + tonumber(string.sub(lane, 1, 1))
+    found[place] = found[place] + 1
+  end
+end
+local oldest = redis.call('ZRANGE', KEYS[8], 0, 0, 'WITHSCORES')[2]
+if oldest then found[2] = math.max(now - tonumber(oldest), 0) end
+return found
+"""
+)
+
+
 class Taken(NamedTuple):
     """A run that a worker has taken, which time it was taken, and how many workers died of it before."""
 
@@ -161,6 +188,17 @@ class QueueState(NamedTuple):
 
     waiting: int
     taken: int
+
+
+class QueueLoad(NamedTuple):
+    """What whoever watches the queue wants to know."""
+
+    waiting: dict[Priority, int]
+    taken: dict[Priority, int]
+    put_off: int
+    """Runs that wait for a time before they wait for a worker."""
+    oldest: timedelta
+    """How long the one that waits longest has waited for a worker; zero when none does."""
 
 
 class RunQueue:
@@ -245,6 +283,16 @@ class RunQueue:
     async def state(self) -> QueueState:
         waiting, taken = await self._run(_COUNT)
         return QueueState(int(waiting), int(taken))
+
+    async def load(self) -> QueueLoad:
+        """Who waits, by priority, and for how long."""
+        put_off, oldest, *counts = (int(one) for one in await self._run(_LOOK))
+        return QueueLoad(
+            waiting=dict(zip(_RANKS, counts[:3], strict=True)),
+            taken=dict(zip(_RANKS, counts[3:], strict=True)),
+            put_off=put_off,
+            oldest=timedelta(milliseconds=oldest),
+        )
 
     async def _run(self, script: str, *arguments: str | int) -> Any:
         with redis_errors():

@@ -124,6 +124,11 @@ class References:
             names = await self._redis.smembers(_REFS + run_id)
         return frozenset(as_bytes(name).decode() for name in names)
 
+    async def needs(self, run_id: str, name: str) -> bool:
+        """Whether a run needs the content of that name."""
+        with redis_errors():
+            return bool(await self._redis.sismember(_REFS + run_id, name))
+
     @failpoint("references.copy")
     async def copy(self, source: str, target: str) -> int:
         """Let run *target* need what *source* needs, as a fork does; how much that is."""

@@ -8,9 +8,10 @@ from redis.asyncio import Redis
 
 from services.failpoints import failpoint
 
+from ._asks import ASKS
 from ._connection import redis_errors
 from ._queue import RunQueue
-from ._runs import _BY_NAME, _BY_TIME, _LEFT, _RUN
+from ._runs import _BY_NAME, _BY_TIME, _LEFT, _RUN, _STATES
 
 _OWN: Final = (
     f"{_RUN}%s",
@@ -19,14 +20,28 @@ _OWN: Final = (
 """Keys that are a run's alone. What else a run has is removed where it is known."""
 
 
+# Doing it again finds no record, and counts nothing twice.
+_REMOVE: Final = """
+local record = redis.call('GET', KEYS[1])
+if record and redis.call('EXISTS', KEYS[2]) == 1 then
+  redis.call('HINCRBY', KEYS[2], cjson.decode(record).status, -1)
+end
+redis.call('ZREM', KEYS[3], ARGV[1])
+redis.call('ZREM', KEYS[4], ARGV[1])
+redis.call('SREM', KEYS[5], ARGV[1])
+redis.call('HDEL', KEYS[6], ARGV[1])
+if redis.call('ZCARD', KEYS[3]) == 0 then redis.call('DEL', KEYS[2]) end
+redis.call('UNLINK', KEYS[1], unpack(KEYS, 7))
+return 1
+"""
+
+
 @failpoint("runs.remove")
 async def remove_run(redis: Redis, run_id: str) -> None:
     """Remove the record of a run and its places in the indexes, in one step; and from the queue."""
     await RunQueue(redis).remove(run_id)
+    record, *others = (key % run_id for key in _OWN)
     with redis_errors():
-        async with redis.pipeline(transaction=True) as commands:
-            commands.zrem(_BY_TIME, run_id)
-            commands.zrem(_BY_NAME, run_id)
-            commands.srem(_LEFT, run_id)
-            commands.unlink(*(key % run_id for key in _OWN))
-            await commands.execute()
+        await redis.register_script(_REMOVE)(
+            keys=[record, _STATES, _BY_TIME, _BY_NAME, _LEFT, ASKS, *others], args=[run_id]
+        )

@@ -27,14 +27,19 @@ _RUN: Final = "assay:run:"
 _BY_TIME: Final = "assay:runs:time"
 _BY_NAME: Final = "assay:runs:name"
 _LEFT: Final = "assay:runs:left"
+_STATES: Final = "assay:runs:states"
 _PAGE: Final = 200
 
 _GOES_ON: Final = frozenset({"queued", "running"})
 """In other states a run waits for a person, or is finished."""
 
+# The counts are there or not: of a store that an earlier version filled, they are made when they are
+# asked for. What changes a status changes those that are there, in the same script.
 _CREATE: Final = """
 local known = redis.call('GET', KEYS[1])
 if known then return known end
+if redis.call('ZCARD', KEYS[2]) == 0 then redis.call('HSET', KEYS[5], 'queued', 0) end
+if redis.call('EXISTS', KEYS[5]) == 1 then redis.call('HINCRBY', KEYS[5], ARGV[5], 1) end
 redis.call('SET', KEYS[1], ARGV[1])
 redis.call('ZADD', KEYS[2], ARGV[2], ARGV[3])
 redis.call('ZADD', KEYS[3], 0, ARGV[3])
@@ -46,9 +51,23 @@ return ARGV[1]
 _UPDATE: Final = """
 local current = redis.call('GET', KEYS[1])
 if current ~= ARGV[1] and current ~= ARGV[2] then return 0 end
+if current ~= ARGV[2] and redis.call('EXISTS', KEYS[3]) == 1 then
+  redis.call('HINCRBY', KEYS[3], ARGV[5], -1)
+  redis.call('HINCRBY', KEYS[3], ARGV[6], 1)
+end
 redis.call('SET', KEYS[1], ARGV[2])
 redis.call(ARGV[3] == '1' and 'SADD' or 'SREM', KEYS[2], ARGV[4])
 return 1
+"""
+
+_COUNT: Final = """
+if redis.call('EXISTS', KEYS[2]) == 0 then
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+    local record = redis.call('GET', ARGV[1] .. id)
+    if record then redis.call('HINCRBY', KEYS[2], cjson.decode(record).status, 1) end
+  end
+end
+return redis.call('HGETALL', KEYS[2])
 """
 
 
@@ -106,8 +125,14 @@ class RunRegistry:
         with redis_errors():
             stored = RunRecord.model_validate_json(
                 await script(
-                    keys=[_RUN + record.id, _BY_TIME, _BY_NAME, _LEFT],
-                    args=[record.model_dump_json(), score, record.id, int(record.left)],
+                    keys=[_RUN + record.id, _BY_TIME, _BY_NAME, _LEFT, _STATES],
+                    args=[
+                        record.model_dump_json(),
+                        score,
+                        record.id,
+                        int(record.left),
+                        record.status,
+                    ],
                 )
             )
         same = stored.request == record.model_dump(mode="json")["request"]
@@ -142,18 +167,18 @@ class RunRegistry:
             changed = RunRecord.model_validate(
                 {**dict(current), **changes, "id": current.id, "updated_at": at}
             )
-            if await self._replace(old, changed):
+            if await self._replace(old, changed, was=current.status):
                 return changed
 
-    async def _replace(self, old: bytes, new: RunRecord) -> bool:
+    async def _replace(self, old: bytes, new: RunRecord, *, was: RunStatus) -> bool:
         """Put *new* in place of *old*, unless somebody else replaced it first."""
         is_left = new.left and new.status in _GOES_ON
         script = self._redis.register_script(_UPDATE)
         with redis_errors():
             return bool(
                 await script(
-                    keys=[_RUN + new.id, _LEFT],
-                    args=[old, new.model_dump_json(), int(is_left), new.id],
+                    keys=[_RUN + new.id, _LEFT, _STATES],
+                    args=[old, new.model_dump_json(), int(is_left), new.id, was, new.status],
                 )
             )
 
@@ -193,6 +218,13 @@ class RunRegistry:
             ]
             start += page
         return tuple(found[:limit])
+
+    async def states(self) -> dict[str, int]:
+        """How many runs there are of each status; counted when it changes, not when it is asked."""
+        script = self._redis.register_script(_COUNT)
+        with redis_errors():
+            found = await script(keys=[_BY_TIME, _STATES], args=[_RUN])
+        return {_text(found[i]): int(found[i + 1]) for i in range(0, len(found), 2)}
 
     async def matching(self, prefix: str, *, limit: int = 10) -> tuple[str, ...]:
         """Ids that start with *prefix*, in order."""

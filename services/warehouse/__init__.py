@@ -7,7 +7,7 @@ from ._loading import load_files
 from ._sample import build_sample
 from ._second_opinion import DuckDBOpinion
 from ._serving import serve_copy
-from ._snapshots import Snapshot, current_snapshot, find_snapshot, prune_snapshots
+from ._snapshots import Snapshot, check_current, current_snapshot, find_snapshot, prune_snapshots
 
 __all__ = [
     "Catalog",
@@ -18,6 +18,7 @@ __all__ = [
     "Snapshot",
     "Warehouse",
     "build_sample",
+    "check_current",
     "current_snapshot",
     "duckdb_errors",
     "find_snapshot",

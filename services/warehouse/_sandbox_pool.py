@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from services import load
 from services.errors import AssayError, QueryInvalid, WarehouseBusy, WarehouseUnreadable
 
 from ._errors import REBUILD_HINT, duckdb_errors, raise_from_worker
@@ -87,9 +88,11 @@ class WorkerPool:
         the pool was closed.
         """
         request = _encoded(Query(sql, parameters, max_rows))
-        worker = self._acquire()
+        with load.counted("queries_waiting"):
+            worker = self._acquire()
         try:
-            reply = worker.ask(request, self._limits.timeout, self._limits.grace)
+            with load.counted("queries_running"):
+                reply = worker.ask(request, self._limits.timeout, self._limits.grace)
         except WorkerDied as death:
             self._discard(worker)
             raise self._meaning(death) from death

@@ -28,6 +28,8 @@ _LOCK: Final = ".lock"
 _BUILDING: Final = ".building"
 _LOCK_WAIT: Final = timedelta(minutes=2)
 _GRACE: Final = timedelta(hours=1)
+_MAGIC: Final = b"DUCK"
+"""At the ninth byte of every DuckDB file."""
 
 
 class Snapshot(Frozen):
@@ -77,6 +79,19 @@ def find_snapshot(directory: Path, snapshot_id: str | None) -> Snapshot:
             hint="Build or load it again, or start a new run on the current snapshot.",
         )
     return Snapshot(id=snapshot_id, path=path)
+
+
+def check_current(directory: Path) -> None:
+    """Raise `WarehouseUnreadable` unless the current snapshot's file can be read and is DuckDB's."""
+    path = find_snapshot(directory, None).path
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError as error:
+        message = f"The warehouse file {path} cannot be read."
+        raise WarehouseUnreadable(message, hint=REBUILD_HINT) from error
+    if head[8:] != _MAGIC:
+        raise WarehouseUnreadable(f"{path} is no DuckDB file.", hint=REBUILD_HINT)
 
 
 @contextmanager

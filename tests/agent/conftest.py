@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 
 from agent.opening import open_retriever
 from agent.runner import Runner
 from agent.stores import open_stores
+from services.access import _users
 from services.settings import load_settings
 from services.store import EmbeddedServer
 from services.warehouse import build_sample
@@ -68,9 +70,37 @@ def make_runner(
     return made
 
 
+@pytest.fixture
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Digests of passwords that cost next to nothing, for tests that sign in often."""
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(_users, "_hasher", lambda: hasher)
+    monkeypatch.setattr(_users, "_nobody", _users._nobody.__wrapped__)
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> Iterator[Home]:
     """A home that tests share when they only add to it."""
     made = make_home(tmp_path_factory.mktemp("shared home"), sample)
     yield made
     close_home(made)
+
+
+@pytest.fixture(scope="module")
+def own_home(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> Iterator[Home]:
+    """A home of one test file."""
+    made = make_home(tmp_path_factory.mktemp("own home"), sample)
+    yield made
+    close_home(made)
+
+
+@pytest.fixture
+async def own_runner(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Runner]:
+    """A runner on the test file's home, whose store it finds empty."""
+    for name, value in own_home.environment.items():
+        if name.startswith(("ASSAY_", "XDG_")):
+            monkeypatch.setenv(name, value)
+    settings = load_settings()
+    async with open_stores(settings) as stores:
+        await stores.redis.flushall()
+        yield Runner(settings=settings, stores=stores, open_retriever=open_retriever)

@@ -13,8 +13,7 @@ import httpx
 
 from agent.driving import now, thread_of
 from agent.runner import Runner
-from agent.web.access import COOKIE, is_open
-from agent.web.app import make_app
+from agent.web.access import COOKIE
 from reports.document import (
     Cover,
     EvidenceRecord,
@@ -26,11 +25,13 @@ from reports.document import (
     Summary,
     TextRun,
 )
-from services.access import ApiKey, ApiKeys, Identity, Role, Sessions
+from services.access import ApiKey, ApiKeys, Role, Sessions, Users
 from services.analysis.findings import Indicator
 from services.evidence import Column
 from services.review import ReviewItem
 from services.store import RunRecord
+from tests.agent.browsers import PASSWORD, app_of
+from tests.agent.browsers import browser as html_browser
 
 
 @dataclass
@@ -69,16 +70,12 @@ async def browser(
     runner: Runner, name: str = "", *roles: Role, tenant: str = "", **headers: str
 ) -> Browser:
     """The browser of somebody who has signed in; without a name, of whoever owns the machine."""
-    app = make_app(runner.settings)
-    app.state.runner = runner
+    client = html_browser(app_of(runner), headers=headers)
     if name:
-        await know_somebody(runner)
-    app.state.is_open = await is_open(runner.stores.redis, runner.settings)
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers)
-    if name:
-        who = Identity(name=name, kind="user", tenant=tenant, roles=frozenset(roles))
-        cookie, _ = await Sessions(runner.stores.redis).open(who)
+        user = await Users(runner.stores.redis).add(
+            name, PASSWORD, roles=frozenset(roles), tenant=tenant, at=now()
+        )
+        cookie, _ = await Sessions(runner.stores.redis).open(user.identity)
         client.cookies.set(COOKIE, cookie)
     return Browser(client)
 

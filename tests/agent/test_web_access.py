@@ -84,8 +84,8 @@ async def test_tenants_do_not_see_each_other(runner: Runner) -> None:
     hidden, missing = await theirs.get("/v1/runs/r1"), await theirs.get("/v1/runs/r9")
     taken = await theirs.post("/v1/runs", json=RUN)
 
-    assert ["r1"] == [run["id"] for run in (await ours.get("/v1/runs")).json()]
-    assert [] == (await theirs.get("/v1/runs")).json()
+    assert ["r1"] == [run["id"] for run in (await ours.get("/v1/runs")).json()["runs"]]
+    assert [] == (await theirs.get("/v1/runs")).json()["runs"]
     assert (404, hidden.json()) == (hidden.status_code, missing.json())
     assert 409 == taken.status_code
 

@@ -11,9 +11,10 @@ from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from agent.web.access import COOKIE, session_of
+from agent.web.access import known_person, session_of
+from agent.web.cookies import keep_session
 from agent.web.serving import promptly, runner_of
-from services.access import LIFETIME, Identity, Sessions
+from services.access import Identity, Session, Sessions
 
 _HERE: Final = Path(__file__).parent
 _POLICY: Final = (
@@ -72,13 +73,21 @@ async def page(
     return response
 
 
-def keep_session(request: Request, response: Response, cookie: str) -> None:
-    """Have the browser send *cookie* with what it asks of this site, and no script read it."""
-    response.set_cookie(
-        COOKIE,
-        cookie,
-        max_age=int(LIFETIME.total_seconds()),
-        httponly=True,
-        samesite="lax",
-        secure=request.url.scheme == "https",
+def plain_page(
+    request: Request, template: str, *, status: int = 200, csrf: str = "", **values: Any
+) -> Response:
+    """A page from `templates/TEMPLATE` that asks nothing of the store: nobody has to be known."""
+    session: Session | None = getattr(request.state, "session", None)
+    known = {
+        "who": known_person(request),
+        "csrf": csrf or (session.csrf if session else ""),
+        "path": request.url.path,
+    }
+    return _templates.TemplateResponse(
+        request, template, known | values, status_code=status, headers=_HEADERS
     )
+
+
+def problem_page(request: Request, status: int, **said: str) -> Response:
+    """The page that says what went wrong: `title`, `detail` and `code`."""
+    return plain_page(request, "problem.html.j2", status=status, **said)

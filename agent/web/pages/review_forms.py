@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from agent.desk import Desk, permission_for
 from agent.web.access import Who, checked_form
-from agent.web.pages.reviews import item_page, shown, visible_item
+from agent.web.pages.reviews import item_page, visible_item
 from agent.web.problems import status_of
 from agent.web.serving import promptly, runner_of
 from services.access import Identity
@@ -61,7 +61,7 @@ async def decide(request: Request, who: Who, item_id: str) -> Response:
         )
         return "voted" if decided.status == "open" else sent.kind
 
-    return await shown(request, who, _acted(request, who, item_id, work))
+    return await _acted(request, who, item_id, work)
 
 
 @router.post("/{item_id}/desk")
@@ -75,7 +75,7 @@ async def arrange(request: Request, who: Who, item_id: str) -> Response:
             await _arranged(desk, item.id, sent.action, sent.to, sent.version)
         return "claim" if sent.action == "take" else sent.action
 
-    return await shown(request, who, _acted(request, who, item_id, work))
+    return await _acted(request, who, item_id, work)
 
 
 async def _arranged(desk: Desk, item_id: str, action: str, to: str, version: int) -> None:

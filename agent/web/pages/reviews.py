@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -16,10 +16,9 @@ from agent.web.access import Who
 from agent.web.pages import page, wording
 from agent.web.pages.dossier import dossier_of
 from agent.web.pages.highlighting import highlighted
-from agent.web.problems import status_of
 from agent.web.serving import promptly, runner_of
 from services.access import PERMISSIONS, ROLES, Identity
-from services.errors import AssayError, Invalid, NotAuthenticated, NotPermitted
+from services.errors import AssayError, Invalid
 from services.review import TABS, Filters, Inbox, ReviewItem, Tab, obstacle, sort_into
 
 router = APIRouter(prefix="/reviews", include_in_schema=False)
@@ -47,41 +46,19 @@ _TOLD: Final = {
 }
 
 
-async def shown(request: Request, who: Identity, work: Awaitable[Response]) -> Response:
-    """What *work* answers; an error is a page that says what happened and what to do."""
-    try:
-        return await work
-    except (NotAuthenticated, NotPermitted):
-        raise  # who is refused is seen to at the door
-    except AssayError as error:
-        return await page(
-            request,
-            who,
-            "problem.html.j2",
-            status=status_of(error),
-            title=error.message,
-            detail=error.hint,
-            code=error.code,
-        )
-
-
 @router.get("")
 async def inbox(request: Request, who: Who) -> Response:
     """The tabs with their counts, and the rows of one; filters stand in the address."""
     given = {name: request.query_params.get(name, "")[:_LONGEST] for name in _FIELDS}
     tab = request.query_params.get("tab", "")
-    return await shown(request, who, _inbox(request, who, tab, given))
+    return await _inbox(request, who, tab, given)
 
 
 @router.get("/{item_id}")
 async def item(request: Request, who: Who, item_id: str, told: str = "") -> Response:
     """One item: the evidence, and the decision beside it."""
-
-    async def work() -> Response:
-        found = await visible_item(request, who, item_id)
-        return await item_page(request, who, found, told=_TOLD.get(told, ""))
-
-    return await shown(request, who, work())
+    found = await visible_item(request, who, item_id)
+    return await item_page(request, who, found, told=_TOLD.get(told, ""))
 
 
 async def visible_item(request: Request, who: Identity, item_id: str) -> ReviewItem:

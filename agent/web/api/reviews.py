@@ -1,0 +1,114 @@
+"""Reviews: what waits for a person, and the answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from agent.web.access import needs
+from agent.web.api import cursors
+from agent.web.api.cursors import Cursor, Limit
+from agent.web.api.models import Approval, Rejection, ReviewList, Text
+from agent.web.serving import promptly, runner_of
+from services.access import Identity
+from services.review import (
+    Decision,
+    ItemFilter,
+    ItemKind,
+    ItemListing,
+    ItemPlace,
+    ItemStatus,
+    ReviewItem,
+    parse_decision,
+)
+
+router = APIRouter(prefix="/v1/reviews", tags=["reviews"])
+Reader = Annotated[Identity, Depends(needs("read"))]
+Reviewer = Annotated[Identity, Depends(needs("answer"))]
+ItemId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,80}$", examples=["rv-0123456789"])]
+
+
+@router.get("", operation_id="listReviews")
+async def list_reviews(  # noqa: PLR0913, PLR0917 (a parameter of the query each)
+    request: Request,
+    response: Response,
+    who: Reader,
+    status: ItemStatus | Literal["all"] = "open",
+    kind: ItemKind | None = None,
+    run: Annotated[str, Query(max_length=80)] = "",
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> ReviewList:
+    """
+    What waits for a person, oldest first; with another status, or all, the newest first.
+
+    A page may be short, or empty, and still have a next.
+    """
+    wanted = ItemFilter(
+        status=None if status == "all" else status, kind=kind, run=run, tenant=who.tenant
+    )
+    after = cursors.read(cursor, ItemPlace)
+    async with promptly():
+        listing = ItemListing(runner_of(request).stores.redis)
+        page = await listing.page(wanted, limit=limit, after=after)
+    following = cursors.write(page.next)
+    cursors.link_next(request, response, following)
+    return ReviewList(items=page.items, next=following)
+
+
+@router.get("/{item_id}", operation_id="showReview")
+async def show(request: Request, item_id: ItemId, who: Reader) -> ReviewItem:
+    """One item with everything a decision needs."""
+    return await _visible(request, who, item_id)
+
+
+@router.post("/{item_id}/approve", operation_id="approveReview")
+async def approve(
+    request: Request, item_id: ItemId, who: Reviewer, body: Approval | None = None
+) -> ReviewItem:
+    """Approve: publish the report, or try the failed step again."""
+    given = body or Approval()
+    decision = parse_decision({"kind": "approve", "note": given.note})
+    return await _decide(request, who, item_id, decision, digest=given.report_digest)
+
+
+@router.post("/{item_id}/edit", operation_id="editReview")
+async def edit(request: Request, item_id: ItemId, who: Reviewer, body: Text) -> ReviewItem:
+    """Go on with another input than the one that failed."""
+    decision = parse_decision({"kind": "edit", "text": body.text})
+    return await _decide(request, who, item_id, decision)
+
+
+@router.post("/{item_id}/reject", operation_id="rejectReview")
+async def reject(request: Request, item_id: ItemId, who: Reviewer, body: Rejection) -> ReviewItem:
+    """Reject: do not publish, or leave the failed section out."""
+    decision = parse_decision({"kind": "reject", "reason": body.reason})
+    return await _decide(request, who, item_id, decision)
+
+
+@router.post("/{item_id}/respond", operation_id="respondToReview")
+async def respond(request: Request, item_id: ItemId, who: Reviewer, body: Text) -> ReviewItem:
+    """Answer a clarification; the run goes on with it."""
+    decision = parse_decision({"kind": "respond", "text": body.text})
+    return await _decide(request, who, item_id, decision)
+
+
+async def _visible(request: Request, who: Identity, item_id: str) -> ReviewItem:
+    async with promptly():
+        return await runner_of(request).stores.reviews.get(item_id, tenant=who.tenant)
+
+
+async def _decide(
+    request: Request,
+    who: Identity,
+    item_id: str,
+    decision: Decision,
+    *,
+    digest: str | None = None,
+) -> ReviewItem:
+    item = await _visible(request, who, item_id)
+    if item.kind == "publication":
+        who.require("publish")
+    async with promptly():
+        return await runner_of(request).decide(item.id, decision, by=who.name, digest=digest)

@@ -1,0 +1,113 @@
+"""Steering runs: end one, go on with it, take it back, copy it, take its report back."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from agent.driving import now
+from agent.rewind import Place
+from agent.steering import keep, see_to
+from agent.web.access import needs
+from agent.web.api.models import (
+    Fork,
+    RollBack,
+    RunId,
+    RunView,
+    Steered,
+    Why,
+    Withdrawal,
+    links_of,
+)
+from agent.web.serving import promptly, runner_of, visible_run
+from services.access import Identity
+from services.store import Ask, AskKind, Asks
+
+router = APIRouter(prefix="/v1/runs", tags=["runs"])
+Steerer = Annotated[Identity, Depends(needs("steer"))]
+Publisher = Annotated[Identity, Depends(needs("publish"))]
+
+_WORTH_WAITING: Final = 1.0
+"""Seconds within which most of what is asked is done: nobody drives the run."""
+
+
+@router.post("/{run_id}/cancel", status_code=202, operation_id="cancelRun")
+async def cancel(request: Request, run_id: RunId, who: Steerer, body: Why | None = None) -> Steered:
+    """End a run: its driver finishes the steps under way, or is cut off; drafts stay drafts."""
+    return await _ask(request, who, run_id, "cancel", reason=body.reason if body else "")
+
+
+@router.post("/{run_id}/rollback", status_code=202, operation_id="rollBackRun")
+async def roll_back(request: Request, run_id: RunId, who: Steerer, body: RollBack) -> Steered:
+    """Take a run back to a step; what came after is superseded, and a worker goes on from there."""
+    place = str(Place.parse(body.to))
+    return await _ask(request, who, run_id, "rollback", reason=body.reason, to=place)
+
+
+@router.post("/{run_id}/withdraw", status_code=202, operation_id="withdrawReport")
+async def withdraw(request: Request, run_id: RunId, who: Publisher, body: Withdrawal) -> Steered:
+    """Take a published report back: its files say WITHDRAWN, and why."""
+    return await _ask(request, who, run_id, "withdraw", reason=body.reason)
+
+
+@router.post("/{run_id}/resume", status_code=202, operation_id="resumeRun")
+async def resume(request: Request, run_id: RunId, who: Steerer) -> RunView:
+    """Leave a run to a worker, to go on with; failed steps are tried again."""
+    await visible_run(request, who, run_id)
+    async with promptly():
+        return RunView.of(await runner_of(request).resume(run_id, by=who.name))
+
+
+@router.post("/{run_id}/fork", status_code=202, operation_id="forkRun")
+async def fork(
+    request: Request, response: Response, run_id: RunId, who: Steerer, body: Fork
+) -> RunView:
+    """Go on from a step of a run in a copy of it, with changes; the run itself stays as it is."""
+    place = Place.parse(body.at)
+    await visible_run(request, who, run_id)
+    changes = body.changes.model_dump(mode="json", exclude_none=True)
+    name = body.run_id or f"{run_id[:70]}-{secrets.token_hex(3)}"
+    copy = await runner_of(request).fork(
+        run_id, name, place, by=who.name, changes=changes, left=True
+    )
+    response.headers["Location"] = f"/v1/runs/{name}"
+    return RunView.of(copy)
+
+
+async def _ask(
+    request: Request, who: Identity, run_id: str, kind: AskKind, *, reason: str, to: str = ""
+) -> Steered:
+    """
+    Keep what is asked and begin with it.
+
+    It is the store's from then on: this process may end, and another sees to it.
+    """
+    runner = runner_of(request)
+    record = await visible_run(request, who, run_id)
+    ask = Ask(
+        id=secrets.token_hex(8),
+        run_id=run_id,
+        kind=kind,
+        by=who.name,
+        reason=reason,
+        to=to,
+        at=now(),
+    )
+    async with promptly():
+        kept = await keep(runner, record, ask)
+    work = asyncio.create_task(see_to(runner, kept))
+    at_work: set[asyncio.Task[object]] = request.app.state.at_work
+    at_work.add(work)
+    work.add_done_callback(at_work.discard)
+    await asyncio.wait({work}, timeout=_WORTH_WAITING)
+    if work.done() and (error := work.result()) is not None:
+        raise error
+    async with promptly():
+        is_open = await Asks(runner.stores.redis).is_open(kept)
+        record = await runner.stores.runs.get(run_id)
+    return Steered(
+        run_id=run_id, asked=kind, done=not is_open, status=record.status, links=links_of(record)
+    )
