@@ -63,6 +63,7 @@ bench: setup ## Measure a report, step by step, the checkpointer beside its peer
 	$(BIN)/python bench/report.py
 	$(BIN)/python bench/checkpoint.py
 	$(BIN)/python bench/runs.py
+	$(BIN)/python bench/webhooks.py
 
 .PHONY: fuzz
 fuzz: setup ## Throw 100,000 random statements at the guard, and ask DuckDB about each it accepts

@@ -172,7 +172,7 @@ class Driver:
         await self.stores.reviews.supersede(run_id, still_waiting=waiting)
         pending = [(i, Pending.of(i.value)) for i in snapshot.interrupts]
         for interrupt, item in pending:
-            await self.stores.reviews.open_item(_review_item(self.record, interrupt.id, item))
+            await self.stores.open_item(_review_item(self.record, interrupt.id, item))
         digest = snapshot.values.get("report_digest")
         if pending:
             failed = [item for _, item in pending if item.kind == "retries_exhausted"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -12,10 +15,12 @@ from agent.opening import open_retriever
 from agent.request import FORMATS, QUESTION_TEMPLATE, Accepted, Format, Request
 from services.analysis.templates import Template, load_template
 from services.errors import Invalid, OutputUnwritable
-from services.retrieval import resolve_as_of
-from services.semantics import SemanticModel
+from services.retrieval import DataDates, data_dates
 from services.settings import Settings
+from services.warehouse import find_snapshot
 
+_LOOK_SECONDS = 0.1
+_TRY_SECONDS = 5.0
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
@@ -37,25 +42,141 @@ def prepare(
     """
     check_run_id(run_id)
     chosen = None if question.strip() else load_template(template)
-    retriever = open_retriever(settings)
-    try:
-        if chosen is not None:
-            _check_metrics(chosen, retriever.model)
-        resolved = resolve_as_of(retriever, as_of)
-        snapshot = retriever.warehouse.snapshot.id
-    finally:
-        retriever.close()
+    resolved, snapshot = _read_ground(settings).resolve(chosen, as_of)
     folder = (output or settings.output / run_id).expanduser().absolute()
     _check_writable(folder)
+    return _accepted(
+        settings, folder, chosen, question, as_of=resolved, snapshot=snapshot, formats=formats
+    )
+
+
+def _accepted(
+    settings: Settings,
+    folder: Path,
+    chosen: Template | None,
+    question: str,
+    *,
+    as_of: date,
+    snapshot: str,
+    formats: Sequence[str],
+) -> Accepted:
     request = Request(
-        template=QUESTION_TEMPLATE if question else template,
+        template=chosen.name if chosen else QUESTION_TEMPLATE,
         question=question.strip(),
-        as_of=resolved,
+        as_of=as_of,
         formats=checked_formats(formats),
         output=str(folder),
         requested_by=settings.reviewer,
     )
     return Accepted(request, snapshot, chosen.title if chosen else request.question)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What a request is checked against, of one snapshot."""
+
+    snapshot: str
+    metrics: frozenset[str]
+    dates: DataDates
+
+    def resolve(self, chosen: Template | None, as_of: date | None) -> tuple[date, str]:
+        """The date and the snapshot of a run; raises when the template asks for what is not there."""
+        if chosen is not None:
+            _check_metrics(chosen, self.metrics)
+        return self.dates.resolve(as_of), self.snapshot
+
+
+def _read_ground(settings: Settings) -> _Ground:
+    retriever = open_retriever(settings)
+    try:
+        metrics = frozenset(metric.name for metric in retriever.model.metrics)
+        return _Ground(retriever.warehouse.snapshot.id, metrics, data_dates(retriever))
+    finally:
+        retriever.close()
+
+
+class Intake:
+    """
+    `prepare` for a process that is asked often.
+
+    The warehouse is opened once for each snapshot and policy; whether these are still the current
+    ones is looked at ten times a second. That reports can be written is tried every few seconds, in the
+    folder of all reports.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._ground: _Ground | None = None
+        self._stamp: object = None
+        self._reading = asyncio.Lock()
+        self._trying = asyncio.Lock()
+        self._tried = float("-inf")
+        self._looked = float("-inf")
+        self._templates: dict[str, Template] = {}
+
+    async def prepare(
+        self,
+        run_id: str,
+        *,
+        question: str = "",
+        template: str = "",
+        as_of: date | None = None,
+        formats: Sequence[str] = FORMATS,
+    ) -> Accepted:
+        """The request of a run on the current snapshot; raises as `prepare` does."""
+        check_run_id(run_id)
+        chosen = None if question.strip() else self._template(template)
+        resolved, snapshot = (await self._current()).resolve(chosen, as_of)
+        base = self._settings.output.expanduser().absolute()
+        if time.monotonic() - self._tried > _TRY_SECONDS:
+            await self._try(base)
+        return _accepted(
+            self._settings,
+            base / run_id,
+            chosen,
+            question,
+            as_of=resolved,
+            snapshot=snapshot,
+            formats=formats,
+        )
+
+    async def warm(self) -> None:
+        """Open the warehouse before anybody asks."""
+        await self._current()
+
+    async def _try(self, base: Path) -> None:
+        async with self._trying:
+            if time.monotonic() - self._tried > _TRY_SECONDS:
+                await asyncio.to_thread(_check_writable, base)
+                self._tried = time.monotonic()
+
+    def _template(self, name: str) -> Template:
+        if name not in self._templates:
+            self._templates[name] = load_template(name)
+        return self._templates[name]
+
+    async def _current(self) -> _Ground:
+        if self._ground is not None and time.monotonic() - self._looked < _LOOK_SECONDS:
+            return self._ground
+        stamp = self._look()
+        self._looked = time.monotonic()
+        if self._ground is None or stamp != self._stamp:
+            async with self._reading:
+                if self._ground is None or stamp != self._stamp:
+                    self._ground = None
+                    self._ground = await asyncio.to_thread(_read_ground, self._settings)
+                    self._stamp = stamp if self._ground.snapshot == stamp[0] else None
+        return self._ground
+
+    def _look(self) -> tuple[str, object]:
+        """What the ground was read from: the current snapshot, and the policy's file as it is."""
+        snapshot = find_snapshot(self._settings.warehouse_dir, None)
+        policy = self._settings.policy
+        try:
+            about = policy.stat() if policy else None
+        except OSError:
+            return snapshot.id, None
+        return snapshot.id, about and (about.st_ino, about.st_mtime_ns, about.st_size)
 
 
 def new_run_id(question: str, template: str) -> str:
@@ -72,8 +193,7 @@ def check_run_id(run_id: str) -> None:
         )
 
 
-def _check_metrics(template: Template, model: SemanticModel) -> None:
-    known = {metric.name for metric in model.metrics}
+def _check_metrics(template: Template, known: frozenset[str]) -> None:
     queries = [query for section in template.sections for query in section.queries.values()]
     wanted = {name for query in queries if isinstance(query, dict) for name in query["metrics"]}
     if missing := sorted(wanted - known):
@@ -99,7 +219,8 @@ def checked_formats(names: Sequence[str]) -> tuple[Format, ...]:
 def _check_writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".assay-probe"
+        # Another process may try the same folder at the same moment.
+        probe = folder / f".assay-probe-{secrets.token_hex(4)}"
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:

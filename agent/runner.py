@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from agent.acceptance import queued_record, said_of
 from agent.asking import FINISHED, check_cancel, check_rollback, check_withdraw
 from agent.deps import budget_of, deps_for
 from agent.driving import DRAIN_GRACE, Driver, Event, Graph, Stopped, now, thread_of
@@ -18,7 +19,7 @@ from agent.request import Accepted, Request
 from agent.rewind import Place, Rewound, branch, changed_request, rewind
 from agent.stores import Stores
 from agent.withdrawal import withdraw
-from services.audit import AuditEntry, content_digest, events
+from services.audit import AuditEntry, events
 from services.checkpointer import Fence, make_checkpointer
 from services.errors import BudgetSpent, DecisionRefused, NotFound, RunBusy
 from services.retrieval import Retriever
@@ -62,17 +63,10 @@ class Runner:
         `InputConflict`. Raises `QueueFull` when as many runs wait for a worker as may.
         """
         at, request = now(), accepted.request
-        record = RunRecord(
-            id=run_id,
-            request=request.model_dump(mode="json"),
-            title=accepted.title,
-            template=request.template,
-            as_of=request.as_of,
-            snapshot=accepted.snapshot,
-            graph_version=GRAPH_VERSION,
-            created_at=at,
-            updated_at=at,
-            output_dir=request.output,
+        record = queued_record(
+            run_id,
+            accepted,
+            at=at,
             left=left,
             tenant=tenant,
             priority=priority,
@@ -89,10 +83,7 @@ class Runner:
                 run_id,
                 events.RUN_ACCEPTED,
                 key=events.RUN_ACCEPTED,
-                template=request.template,
-                trigger=request.trigger,
-                request=content_digest(record.request),
-                by=request.requested_by,
+                **said_of(record, request),
             )
         if left:
             await self.enqueue(stored)
@@ -416,7 +407,7 @@ class Runner:
     async def _held(self, record: RunRecord, lease: Lease) -> RunRecord | None:
         """The run as it waits for a person before its next step; None when nothing is in the way."""
         for hold in await asyncio.to_thread(obstacles, self.settings, record, GRAPH_VERSION):
-            item = await self.stores.reviews.open_item(hold.item(record, now()))
+            item = await self.stores.open_item(hold.item(record, now()))
             if item.decision is None:
                 return await self.stores.runs.update(record.id, at=now(), status="waiting")
             if item.decision.kind != "approve":

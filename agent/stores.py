@@ -16,8 +16,10 @@ from services.settings import Settings
 from services.store import (
     BlobStore,
     EffectLedger,
+    Event,
     EvidenceStore,
     ObjectStore,
+    Outbox,
     Redis,
     References,
     RunQueue,
@@ -46,6 +48,7 @@ class Stores:
     references: References
     objects: ObjectStore
     effects: EffectLedger
+    outbox: Outbox
     spending: Spending
     schedules: ScheduleBook
     workers: WorkerBoard
@@ -95,6 +98,13 @@ class Stores:
         """Whether nobody is known by a key or a name of their own, so that all are one person."""
         return not self.has_provider and not await has_members(self.redis)
 
+    async def open_item(self, item: ReviewItem) -> ReviewItem:
+        """Open an item, or find the one that stands for the same wait; who listens is told once."""
+        stored = await self.reviews.open_item(item)
+        if stored.status == "open":
+            await self.tell(events.REVIEW_OPENED, stored, stored.created_at)
+        return stored
+
     async def log_decision(self, item: ReviewItem) -> None:
         """Have the audit log say who voted and what was decided, each once."""
         votes = item.votes or _earlier(item)
@@ -105,6 +115,15 @@ class Stores:
             fields |= {"reason": vote.note} if vote.kind == "reject" else {}
             key = f"{event} {item.id}" + ("" if decides else f" {vote.at.isoformat()}")
             await self.audit.append(item.run_id, event, fields, at=vote.at, key=key)
+            if decides:
+                await self.tell(events.REVIEW_DECIDED, item, vote.at, decision=vote.kind)
+
+    async def tell(self, event: str, item: ReviewItem, at: datetime, **more: str) -> None:
+        """Tell whoever listens of an item, once: neither its words nor who decided."""
+        said = {"item_id": item.id, "run_id": item.run_id, "kind": item.kind, **more}
+        said |= {"url": f"/v1/reviews/{item.id}", "run_url": f"/v1/runs/{item.run_id}"}
+        key = f"{event} {item.id}"
+        await self.outbox.put(Event.of(event, said, key=key, at=at, tenant=item.tenant))
 
 
 def _earlier(item: ReviewItem) -> tuple[Vote, ...]:
@@ -148,6 +167,7 @@ async def open_stores(
             references=References(redis, objects),
             objects=objects,
             effects=EffectLedger(redis),
+            outbox=Outbox(redis),
             spending=Spending(redis),
             has_provider=settings.oidc_issuer is not None,
             schedules=ScheduleBook(redis),

@@ -126,7 +126,7 @@ class Worker:
         stores = self.runner.stores
         record = await stores.runs.get(taken.run_id)
         hold = deadly(record, taken.deaths)
-        item = await stores.reviews.open_item(hold.item(record, now()))
+        item = await stores.open_item(hold.item(record, now()))
         if item.decision is not None and item.decision.kind == "approve":
             return False
         if item.decision is not None:

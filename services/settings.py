@@ -268,6 +268,10 @@ class Settings(BaseSettings):
         default=None,
         description="File with the rules of the review queue: approvals, hours of work, deadlines; unset: the default rules.",
     )
+    webhook_private: bool = Field(
+        default=False,
+        description="Send events to private and loopback addresses too, and over plain HTTP.",
+    )
     mcp_key: SecretStr | None = Field(
         default=None, description="API key that `assay mcp` asks under; unset: the person here."
     )

@@ -89,10 +89,10 @@ class _RunFileExporter:
         from opentelemetry.sdk.trace.export import SpanExportResult
 
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             for span in spans:
                 run_id = (span.attributes or {}).get(RUN_ID)
                 if run_id:
+                    self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                     with trace_file(self._folder, str(run_id)).open("a", encoding="utf-8") as file:
                         file.write(_record(span).model_dump_json() + "\n")
         except OSError:

@@ -22,6 +22,7 @@ PACKAGES = (
     "services.semantics",
     "services.store",
     "services.warehouse",
+    "services.webhooks",
 )
 ROOMS = ("agent", "reports", "services", "sql_guard")
 

@@ -28,6 +28,7 @@ from agent.cli import (
     serve,
     store,
     warehouse,
+    webhook,
 )
 from agent.cli.console import err, print_error
 
@@ -80,6 +81,7 @@ app.add_typer(warehouse.app, name="warehouse")
 app.add_typer(store.app, name="store")
 app.add_typer(guard.app, name="guard")
 app.add_typer(audit.app, name="audit")
+app.add_typer(webhook.app, name="webhook")
 app.add_typer(model.app, name="model")
 app.add_typer(access.app, name="access")
 app.add_typer(config.app, name="config")

@@ -72,6 +72,7 @@ def worker() -> None:
     ends at once, and loses nothing either.
     """
     from agent.cli.drive import Progress
+    from agent.courier import courier_of
     from agent.deadlines import Deadlines
     from agent.opening import open_runner
     from agent.pulse import beating
@@ -92,6 +93,7 @@ def worker() -> None:
             async with beating(runner) as pulse:
                 chores = (
                     Timetable(runner, err().print),
+                    courier_of(runner),
                     partial(see_to_all, runner),
                     Deadlines(runner.stores).remind,
                     pulse,

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from agent.opening import open_runner
 from agent.runner import Runner
 from agent.steering import see_to_all
-from agent.web import api, health, login, pages
+from agent.web import api, health, login, pages, webhooks
 from agent.web.access import is_open, provider_of
 from agent.web.api.events import Streams
 from agent.web.bounds import Bounds
@@ -37,21 +38,24 @@ def make_app(settings: Settings) -> Door:
         async with open_runner(settings, patience=PATIENCE) as runner:
             app.state.runner = runner
             app.state.is_open = await is_open(runner.stores.redis, settings)
-            app.state.at_work.add(asyncio.create_task(_keep_seeing(runner)))
+            warming = asyncio.create_task(webhooks.door_of(app).warm())
+            app.state.at_work |= {warming, asyncio.create_task(_keep_seeing(runner))}
             async with mcp_open(app, runner):
                 yield
             for task in (tasks := tuple(app.state.at_work)):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    app = Door(lifespan=lifespan, **INFO)
+    # Spans of webhooks, which belong to no run yet, would cost as much as taking them.
+    untraced: TelemetryConfig = {"exclude": webhooks.is_call}
+    app = Door(lifespan=lifespan, telemetry=untraced, **INFO)
     app.state.closing = asyncio.Event()
     app.state.streams = Streams(app.state.closing)
     app.state.at_work = set()
     app.state.provider = provider_of(settings)
     answer_problems(app)
-    page_routers = (reviews.router, review_forms.router)
-    for router in (health.router, login.router, *api.routers, *page_routers):
+    doors = (webhooks.router, health.router, login.router, *api.routers)
+    for router in (*doors, reviews.router, review_forms.router):
         app.include_router(router)
     add_mcp(app)
     pages.add_pages(app)

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from services.evidence import Frozen
 from services.failpoints import failpoint
-from services.store import as_bytes, redis_errors
+from services.store import Call, as_bytes, redis_errors, run_for_all
 
 from ._entry import START, AuditEntry
 from ._links import link_content, link_text
@@ -84,6 +84,21 @@ class AuditLog:
         found = await self._write(APPEND, run_id, event, fields, at=at, key=key)
         assert found is not None
         return found
+
+    @failpoint("audit.begin_all")
+    async def begin_all(
+        self, event: str, said: Mapping[str, Mapping[str, Any]], *, at: datetime
+    ) -> None:
+        """
+        Begin the logs of new runs, each with one entry of *event* under the key *event*.
+
+        One round trip for all. A log that has begun already gets the entry as by `append`.
+        """
+        calls = [_first(run_id, event, fields, at) for run_id, fields in said.items()]
+        answers = await run_for_all(self._redis, APPEND, calls)
+        for (run_id, fields), answer in zip(said.items(), answers, strict=True):
+            if answer[0] == 0:
+                await self.append(run_id, event, fields, at=at, key=event)
 
     @failpoint("audit.erase")
     async def erase(
@@ -249,6 +264,16 @@ class AuditLog:
         while len(self._tails) > _TAILS:
             self._tails.popitem(last=False)
         return tail
+
+
+def _first(run_id: str, event: str, fields: Mapping[str, Any], at: datetime) -> Call:
+    shown, hidden = hide(fields)
+    entry = AuditEntry.sealed(run_id, 1, at.astimezone(UTC), event, shown, START)
+    text = link_text(run_id, entry.seq, entry.digest)
+    values = [part for pair in hidden.items() for part in pair]
+    entered = (0, entry.line(), b"", text, link_content(text), event, len(hidden))
+    names = (LOG + run_id, _CHAIN, _KEYS + run_id, _PERSONAL + run_id)
+    return Call(names, (*entered, *values))
 
 
 def _digest_of(line: bytes) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ._cipher import Cipher
 from ._options import Fence, Pruned, Retention
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from ._saver import RedisSaver
 
-__all__ = ["Fence", "Pruned", "Retention", "make_checkpointer"]
+__all__ = ["Cipher", "Fence", "Pruned", "Retention", "make_checkpointer"]
 
 
 def make_checkpointer(
@@ -37,7 +38,6 @@ def make_checkpointer(
     text, lists, dicts, times, LangGraph's own types), so a forged state cannot construct anything
     else. With a *key*, 32 bytes in base64, state and metadata are encrypted at rest.
     """
-    from ._cipher import Cipher
     from ._saver import RedisSaver
 
     return RedisSaver(

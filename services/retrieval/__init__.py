@@ -6,7 +6,9 @@ through the guard, runs it and makes `Evidence` of the rows.
 """
 
 from ._dates import (
+    DataDates,
     check_as_of,
+    data_dates,
     default_as_of,
     previous_period,
     resolve_as_of,
@@ -21,12 +23,14 @@ from ._understanding import Comparison, Option, Understanding
 __all__ = [
     "CheckedStatement",
     "Comparison",
+    "DataDates",
     "KnownValues",
     "Option",
     "Retriever",
     "StatementWatch",
     "Understanding",
     "check_as_of",
+    "data_dates",
     "default_as_of",
     "interpret",
     "previous_period",

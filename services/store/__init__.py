@@ -47,14 +47,23 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:review:run:RUN`         | set    | the items of a run                                 |
 | `assay:review:answered`        | set    | decided items whose runs nobody has queued yet     |
 | `assay:review:due`             | zset   | open items by when their deadline is spoken of next |
+| `assay:webhook:...`            |        | calls from outside and to it:                      |
+| - `sources`, `endpoints`       | hash   | `StoredSource` and `Endpoint` by name or id        |
+| - `seen:SOURCE:DIGEST`         | string | digest of the body of a webhook id; expires        |
+| - `refused:KIND`               | list   | the newest refused calls                           |
+| - `outbox`                     | list   | events that are not handed to the endpoints yet    |
+| - `put:EVENT`                  | string | an event that was put; expires                     |
+| - `delivery:ID`                | string | `Delivery`; expires once it is done                |
+| - `due`                        | zset   | deliveries to be sent, by time in milliseconds     |
+| - `done`, `dead`               | zset   | delivered and given up ones, by time               |
 | `assay:schedules:of:TENANT`    | hash   | name of a schedule: `Schedule`                     |
 | `assay:schedules:due`          | zset   | NAME:TENANT by when it is looked at next, in seconds |
 | `assay:audit:...`              |        | the audit log; its keys are in `services.audit`    |
 
 A content's name is its key without `assay:`, or `object:DIGEST` when it is a file.
 
-Some values are written by `services.checkpointer`, `services.review`, `services.schedules` and
-`services.audit`, which stand on this package.
+Some values are written by `services.checkpointer`, `services.review`, `services.schedules`,
+`services.webhooks` and `services.audit`, which stand on this package.
 """
 
 from redis.asyncio import Redis
@@ -72,11 +81,13 @@ from ._leases import Lease, Wish, fence_key
 from ._limits import Rate, RateLimits
 from ._listing import RunFilter, RunListing, RunPage, RunPlace
 from ._objects import ObjectStore
+from ._outbox import ENDPOINTS, EVENT_TYPES, OUTBOX, Event, EventType, Outbox
 from ._queue import Priority, QueueLoad, QueueState, RunQueue, Taken
 from ._references import Freed, References
 from ._removal import remove_run
 from ._repeats import Repeat, Repeats
-from ._runs import Failure, RunRecord, RunRegistry, RunStatus
+from ._runs import Failure, RunRecord, RunRegistry, RunStatus, asks_the_same
+from ._scripts import Call, run_for_all
 from ._spending import Budget, Spending, Spent
 from ._tally import Tally
 from ._values import UtcTime, as_bytes
@@ -84,8 +95,11 @@ from ._workers import WorkerBoard, WorkerLoad
 
 __all__ = [
     "DEFAULT_IDLE",
+    "ENDPOINTS",
+    "EVENT_TYPES",
     "LAYOUT",
     "LEASE_TTL",
+    "OUTBOX",
     "Accepted",
     "Ask",
     "AskKind",
@@ -93,16 +107,20 @@ __all__ = [
     "Backup",
     "BlobStore",
     "Budget",
+    "Call",
     "Effect",
     "EffectLedger",
     "EffectState",
     "EmbeddedServer",
+    "Event",
+    "EventType",
     "EvidenceStore",
     "Failure",
     "Freed",
     "Journal",
     "Lease",
     "ObjectStore",
+    "Outbox",
     "Priority",
     "QueueLoad",
     "QueueState",
@@ -132,6 +150,7 @@ __all__ = [
     "WorkerBoard",
     "WorkerLoad",
     "as_bytes",
+    "asks_the_same",
     "check_home",
     "connect",
     "effect_key",
@@ -140,4 +159,5 @@ __all__ = [
     "open_layout",
     "redis_errors",
     "remove_run",
+    "run_for_all",
 ]

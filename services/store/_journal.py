@@ -11,11 +11,12 @@ import asyncio
 import fcntl
 import json
 import os
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
+from functools import cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from pydantic import ValidationError
 from redis.asyncio import Redis
@@ -25,6 +26,7 @@ from services.evidence import Frozen
 from services.failpoints import failpoint
 
 from ._connection import redis_errors
+from ._mentions import Mentions
 from ._objects import flush_folder
 from ._values import UtcTime
 
@@ -39,8 +41,11 @@ class Accepted(Frozen):
     at: UtcTime
 
 
+_Event: TypeAlias = Literal["accepting", "accepted", "deleted"]
+
+
 class _Line(Frozen):
-    event: Literal["accepting", "accepted", "deleted"]
+    event: _Event
     run: str
     at: UtcTime
 
@@ -65,14 +70,29 @@ class Journal:
         again. `StoreUnavailable` when the note cannot be on disk: then nothing was accepted. A
         process that is killed on the way has accepted nothing, and may be asked again.
         """
-        if await asyncio.to_thread(self._mentions, run_id):
+        if await self.mentioned([run_id]):
             await self.check(redis, run_id)
             if run_id in await asyncio.to_thread(self.runs):
                 yield
                 return
-        await asyncio.to_thread(self._append, [_Line(event="accepting", run=run_id, at=at)])
+        await self._note("accepting", [run_id], at=at)
         yield
         await self.accepted(run_id, at=at)
+
+    async def mentioned(self, run_ids: Collection[str]) -> frozenset[str]:
+        """Those of *run_ids* that a line may be of; only what was added since is read."""
+        return await asyncio.to_thread(self._mentioned, run_ids)
+
+    @asynccontextmanager
+    async def accepting_new(self, run_ids: Sequence[str], *, at: datetime) -> AsyncIterator[None]:
+        """
+        As `accepting`, for runs that no line mentions: one flush before, and one after, for all.
+
+        The body stores them. All count as accepted then, so none may be left out in silence.
+        """
+        await self._note("accepting", run_ids, at=at)
+        yield
+        await self.accepted(*run_ids, at=at)
 
     async def check(self, redis: Redis, run_id: str) -> None:
         """Raise `RunLost` when a run was accepted here and the store does not know it."""
@@ -86,15 +106,14 @@ class Journal:
             )
 
     @failpoint("journal.accepted")
-    async def accepted(self, run_id: str, *, at: datetime) -> None:
-        """Note a run, on disk when this returns; `StoreUnavailable` when that cannot be."""
-        line = _Line(event="accepted", run=run_id, at=at)
-        await asyncio.to_thread(self._append, [line])
+    async def accepted(self, *run_ids: str, at: datetime) -> None:
+        """Note runs, on disk when this returns; `StoreUnavailable` when that cannot be."""
+        await self._note("accepted", run_ids, at=at)
 
     @failpoint("journal.deleted")
     async def deleted(self, run_id: str, *, at: datetime) -> None:
         """Note that a run was deleted on purpose."""
-        await asyncio.to_thread(self._append, [_Line(event="deleted", run=run_id, at=at)])
+        await self._note("deleted", [run_id], at=at)
 
     def runs(self) -> dict[str, Accepted]:
         """The runs by id, in the order in which they were accepted."""
@@ -128,11 +147,13 @@ class Journal:
             fresh.replace(self.path)
             flush_folder(self.path.parent)
 
-    def _mentions(self, run_id: str) -> bool:
-        """Whether any line may be of that run, without reading them one by one."""
-        with self._errors(), suppress(FileNotFoundError):
-            return json.dumps(run_id).encode() in self.path.read_bytes()
-        return False
+    async def _note(self, event: _Event, run_ids: Sequence[str], *, at: datetime) -> None:
+        lines = [_Line(event=event, run=run_id, at=at) for run_id in run_ids]
+        await asyncio.to_thread(self._append, lines)
+
+    def _mentioned(self, run_ids: Collection[str]) -> frozenset[str]:
+        with self._errors():
+            return _mentions(self.path).of(run_ids, self._reading)
 
     def _lines(self) -> list[_Line]:
         with self._errors():
@@ -155,6 +176,13 @@ class Journal:
                 yield
 
     @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """No line is half written, or about to be taken back, meanwhile."""
+        with self._lock.open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            yield
+
+    @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
@@ -163,6 +191,11 @@ class Journal:
                 f"The journal of accepted runs {self.path} cannot be used: {error.strerror}.",
                 hint="Free some space or make it writable. Accepted runs are kept; new ones are taken once it is.",
             ) from error
+
+
+@cache
+def _mentions(path: Path) -> Mentions:
+    return Mentions(path)
 
 
 async def _knows(redis: Redis, run_id: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -12,6 +12,7 @@ from services.errors import QueueFull
 from services.failpoints import failpoint
 
 from ._connection import redis_errors
+from ._scripts import Call, run_for_all
 
 Priority: TypeAlias = Literal["high", "normal", "low"]
 _RANKS: Final[dict[Priority, int]] = {"high": 0, "normal": 1, "low": 2}
@@ -224,6 +225,15 @@ class RunQueue:
     ) -> None:
         """Queue a run; one that waits already stays where it is, one that is taken comes once more."""
         await self._run(_PUT, run_id, f"{_RANKS[priority]}:{tenant}", _milliseconds(delay))
+
+    @failpoint("queue.put_all")
+    async def put_all(self, runs: Sequence[tuple[str, str, Priority]]) -> None:
+        """Queue runs, each with its tenant and priority, in this order and in one round trip."""
+        calls = [
+            Call(_KEYS, [_PREFIX, run_id, f"{_RANKS[priority]}:{tenant}", 0])
+            for run_id, tenant, priority in runs
+        ]
+        await run_for_all(self._redis, _PUT, calls)
 
     async def check_room(self, limit: int) -> None:
         """Raise `QueueFull` when *limit* runs wait."""

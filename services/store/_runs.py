@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
@@ -16,7 +16,9 @@ from services.failpoints import failpoint
 
 from ._connection import redis_errors
 from ._leases import Lease, Wish, grant, hold, lease_key, wish
+from ._outbox import OUTBOX_KEYS, PUT, Event, lines
 from ._queue import Priority
+from ._scripts import Call, run_for_all
 from ._values import UtcTime, as_bytes
 
 RunStatus: TypeAlias = Literal[
@@ -35,7 +37,7 @@ _GOES_ON: Final = frozenset({"queued", "running"})
 
 # The counts are there or not: of a store that an earlier version filled, they are made when they are
 # asked for. What changes a status changes those that are there, in the same script.
-_CREATE: Final = """
+_CREATE: Final = f"""{PUT}
 local known = redis.call('GET', KEYS[1])
 if known then return known end
 if redis.call('ZCARD', KEYS[2]) == 0 then redis.call('HSET', KEYS[5], 'queued', 0) end
@@ -44,11 +46,12 @@ redis.call('SET', KEYS[1], ARGV[1])
 redis.call('ZADD', KEYS[2], ARGV[2], ARGV[3])
 redis.call('ZADD', KEYS[3], 0, ARGV[3])
 if ARGV[4] == '1' then redis.call('SADD', KEYS[4], ARGV[3]) end
+put(KEYS[6], KEYS[7], 6)
 return ARGV[1]
 """
 
 # A retry after a lost answer finds its own value in place: that is a success too.
-_UPDATE: Final = """
+_UPDATE: Final = f"""{PUT}
 local current = redis.call('GET', KEYS[1])
 if current ~= ARGV[1] and current ~= ARGV[2] then return 0 end
 if current ~= ARGV[2] and redis.call('EXISTS', KEYS[3]) == 1 then
@@ -57,6 +60,7 @@ if current ~= ARGV[2] and redis.call('EXISTS', KEYS[3]) == 1 then
 end
 redis.call('SET', KEYS[1], ARGV[2])
 redis.call(ARGV[3] == '1' and 'SADD' or 'SREM', KEYS[2], ARGV[4])
+if current == ARGV[1] then put(KEYS[4], KEYS[5], 7) end
 return 1
 """
 
@@ -120,28 +124,27 @@ class RunRegistry:
         A known id with another request, or of another tenant, is an `InputConflict`, and nothing
         changes.
         """
-        script = self._redis.register_script(_CREATE)
-        score = int(record.created_at.timestamp() * 1_000_000)
-        with redis_errors():
-            stored = RunRecord.model_validate_json(
-                await script(
-                    keys=[_RUN + record.id, _BY_TIME, _BY_NAME, _LEFT, _STATES],
-                    args=[
-                        record.model_dump_json(),
-                        score,
-                        record.id,
-                        int(record.left),
-                        record.status,
-                    ],
-                )
-            )
-        same = stored.request == record.model_dump(mode="json")["request"]
-        if not same or stored.tenant != record.tenant:
+        [stored] = await self._create([record])
+        if not asks_the_same(stored, record):
             raise InputConflict(
                 f"Run {record.id} exists and asks for something else.",
                 hint=f"Name the new run differently, or continue it with `assay run resume {record.id}`.",
             )
         return stored
+
+    @failpoint("runs.create_all")
+    async def create_all(self, records: Sequence[RunRecord]) -> tuple[RunRecord, ...]:
+        """The stored record of each, in one round trip; whoever asked compares the requests."""
+        return await self._create(records)
+
+    async def _create(self, records: Sequence[RunRecord]) -> tuple[RunRecord, ...]:
+        lines = [record.model_dump_json().encode() for record in records]
+        calls = [_creation(record, line) for record, line in zip(records, lines, strict=True)]
+        stored = await run_for_all(self._redis, _CREATE, calls)
+        return tuple(
+            record if found == line else RunRecord.model_validate_json(found)
+            for record, line, found in zip(records, lines, stored, strict=True)
+        )
 
     @failpoint("runs.update")
     async def update(
@@ -171,14 +174,15 @@ class RunRegistry:
                 return changed
 
     async def _replace(self, old: bytes, new: RunRecord, *, was: RunStatus) -> bool:
-        """Put *new* in place of *old*, unless somebody else replaced it first."""
+        """Put *new* in place of *old* and tell of it, unless somebody else replaced it first."""
         is_left = new.left and new.status in _GOES_ON
+        told = lines(events_of(new, was=was))
         script = self._redis.register_script(_UPDATE)
         with redis_errors():
             return bool(
                 await script(
-                    keys=[_RUN + new.id, _LEFT, _STATES],
-                    args=[old, new.model_dump_json(), int(is_left), new.id, was, new.status],
+                    keys=[_RUN + new.id, _LEFT, _STATES, *OUTBOX_KEYS],
+                    args=[old, new.model_dump_json(), int(is_left), new.id, was, new.status, *told],
                 )
             )
 
@@ -280,6 +284,45 @@ class RunRegistry:
         with redis_errors():
             recent = await self._redis.zrevrange(_BY_TIME, 0, _PAGE - 1)
         return tuple(difflib.get_close_matches(run_id, [_text(name) for name in recent], n=3))
+
+
+def asks_the_same(stored: RunRecord, record: RunRecord) -> bool:
+    """Whether a stored run is the one that *record* would be."""
+    if stored is record:
+        return True
+    asked = record.model_dump(mode="json")["request"]
+    return stored.request == asked and stored.tenant == record.tenant
+
+
+def _creation(record: RunRecord, line: bytes) -> Call:
+    score = int(record.created_at.timestamp() * 1_000_000)
+    keys = [_RUN + record.id, _BY_TIME, _BY_NAME, _LEFT, _STATES, *OUTBOX_KEYS]
+    told = lines(events_of(record, was=None))
+    return Call(keys, [line, score, record.id, int(record.left), record.status, *told])
+
+
+def events_of(run: RunRecord, *, was: RunStatus | None) -> tuple[Event, ...]:
+    """What whoever listens is told of a run's new status; nothing when it *was* the same."""
+    if run.status in {was, "running"} or (run.status == "queued" and was):
+        return ()
+    said: dict[str, Any] = {
+        "run_id": run.id,
+        "status": run.status,
+        "template": run.template,
+        "as_of": run.as_of.isoformat() if run.as_of else None,
+        "url": f"/v1/runs/{run.id}",
+    }
+    if run.failure is not None:
+        said["code"] = run.failure.code
+    types = ["run.accepted" if was is None else f"run.{run.status}"]
+    if run.status == "done":
+        types.append("report.published")
+        said["report_digest"] = run.report_digest
+    key = f"{run.id} {run.updated_at.isoformat()}"
+    return tuple(
+        Event.of(name, said, key=f"{name} {key}", at=run.updated_at, tenant=run.tenant)
+        for name in types
+    )
 
 
 def _text(reply: object) -> str:

@@ -68,7 +68,7 @@ OURS = [
 
 def filled(path: str, **names: str) -> str:
     known = {"suffix": FORMAT, "evidence_id": EVIDENCE, **names}
-    return re.sub(r"{(\w+)}", lambda found: known[found[1]], path)
+    return re.sub(r"{(\w+)}", lambda found: known.get(found[1], "nothing"), path)
 
 
 async def send(client: httpx.AsyncClient, method: str, path: str) -> httpx.Response:

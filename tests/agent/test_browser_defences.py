@@ -53,7 +53,7 @@ async def test_no_page_of_another_site_starts_a_run(runner: Runner) -> None:
 
     assert {403} == {answer.status_code for answer in answers}
     assert 422 == untyped.status_code
-    assert [] == runs.json()
+    assert [] == runs.json()["runs"]
     refusals = await Refusals(runner.stores.redis).list()
     assert {("A305", "POST", "/v1/runs", "127.0.0.1")} == {
         (one.code, one.method, one.path, one.address) for one in refusals
@@ -314,7 +314,7 @@ async def test_tenants_of_people_do_not_see_each_other(runner: Runner) -> None:
         await sign_in(bea, "Bea")
         started = await ada.post("/v1/runs", json=RUN)
         hidden, missing = await bea.get("/v1/runs/r1"), await bea.get("/v1/runs/r9")
-        lists = [(await client.get("/v1/runs")).json() for client in (ada, bea)]
+        lists = [(await client.get("/v1/runs")).json()["runs"] for client in (ada, bea)]
 
     assert 202 == started.status_code
     assert (404, 404) == (hidden.status_code, missing.status_code)

@@ -16,6 +16,7 @@ from services import failpoints
 from services.audit import AuditEntry, events
 from services.review import Reject, ReviewItem
 from services.settings import load_settings
+from services.store import ENDPOINTS, Event
 from tests.services.review.items import item
 
 FRIDAY = datetime(2026, 10, 2, 15, tzinfo=UTC)
@@ -60,7 +61,8 @@ async def test_a_deadline_waits_for_the_weekend_to_end(stores: Stores) -> None:
 
 
 async def test_two_workers_remind_and_escalate_once(stores: Stores) -> None:
-    """However often they look; the item then goes to the role."""
+    """However often they look; the item then goes to the role, and who listens hears of both."""
+    await stores.redis.hset(ENDPOINTS, "somebody", "listens")
     made = await opened(stores)
     for at in (REMINDED, REMINDED, DUE, DUE, DUE + timedelta(days=3)):
         await tick(stores, at, workers=2)
@@ -73,6 +75,9 @@ async def test_two_workers_remind_and_escalate_once(stores: Stores) -> None:
         after.version,
     )
     assert () == await stores.reviews.due(DUE + timedelta(days=30))
+    events_out = [Event.model_validate_json(line) for line in await stores.outbox.waiting()]
+    assert ["review.reminder", "review.escalated"] == [event.type for event in events_out]
+    assert "approver" == events_out[1].data["role"]
 
 
 async def test_a_worker_that_comes_late_says_both(stores: Stores) -> None:

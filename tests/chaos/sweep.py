@@ -14,10 +14,10 @@ from services import failpoints
 from services.checkpointer import make_checkpointer
 from services.settings import Settings
 
-ELSEWHERE = ("audit.erase", "audit.remove", "backup", "checkpoint.copy", "checkpoint.delete",
-             "checkpoint.list", "checkpoint.prune", "journal.deleted", "objects", "queue.remove",
+ELSEWHERE = ("audit.begin_all", "audit.erase", "audit.remove", "backup", "checkpoint.copy", "checkpoint.delete",
+             "checkpoint.list", "checkpoint.prune", "courier", "journal.deleted", "objects", "queue.put_all", "queue.remove",
              "references.c", "references.r", "restore", "reviews.forget", "reviews.remove",
-             "runs.grant", "runs.remove", "runs.wish", "schedules", "timetable", "step.reject", "effect.compensated")  # fmt: skip
+             "runs.create_all", "runs.grant", "runs.remove", "webhooks", "runs.wish", "schedules", "timetable", "step.reject", "effect.compensated")  # fmt: skip
 """Places that no run which is published comes by: those of other commands."""
 ROUNDS = 2
 """Runs from beginning to end in which a place may be come by."""

@@ -1,0 +1,251 @@
+"""The door for systems: a signed call starts a run. What it asks is stored, and no more is done."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
+from starlette.types import Scope
+
+from agent.admission import Admission, Arrival
+from agent.driving import now
+from agent.hooks import hooks_of
+from agent.intake import Intake
+from agent.request import FORMATS
+from agent.runner import Runner
+from agent.web.limits import admit_source
+from agent.web.problems import MEDIA_TYPE, problem
+from agent.web.serving import promptly
+from services.errors import (
+    AssayError,
+    InputConflict,
+    Invalid,
+    NotFound,
+    OutputUnwritable,
+    Retryable,
+    SettingInvalid,
+    StoreUnavailable,
+    WarehouseUnreadable,
+)
+from services.store import RunRecord
+from services.webhooks import (
+    MAX_BODY,
+    Admitted,
+    Call,
+    Gate,
+    Refusal,
+    RefusedCall,
+    Replays,
+    SignedHeaders,
+)
+
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
+
+_SIGNED: Final = ("id", "timestamp", "signature")
+_BODY_SECONDS: Final = 10.0
+_OURS: Final = (WarehouseUnreadable, OutputUnwritable, SettingInvalid)
+"""What is wrong here and not with the call: the sender tries again, the operator is told."""
+
+_ANSWERS: Final[dict[int, tuple[str, str]]] = {
+    400: ("A400", "The call is not taken."),
+    401: ("A306", "The call is not taken."),
+    408: ("A400", "The body did not come in time."),
+    413: ("A400", f"The body is larger than {MAX_BODY} bytes."),
+}
+_EXAMPLE: Final = {"question": "NPL ratio by segment"}
+_DOCUMENTED: Final[dict[str, Any]] = {
+    "parameters": [
+        {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
+        for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"type": "object"}, "example": _EXAMPLE}},
+    },
+}
+
+
+_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    202: {"description": "A run is queued."},
+    503: {"description": "Try again later.", "content": {MEDIA_TYPE: {}}},
+    **{
+        code: {"description": said, "content": {MEDIA_TYPE: {}}}
+        for code, (_, said) in _ANSWERS.items()
+    },
+}
+
+
+@router.post(
+    "/{source}",
+    status_code=202,
+    openapi_extra=_DOCUMENTED,
+    responses=_RESPONSES,
+)
+async def receive(request: Request, source: str) -> Response:
+    """Start a run by a call that is signed as Standard Webhooks has it."""
+    body = await _body(request)
+    if isinstance(body, Response):
+        return body
+    headers = request.headers
+    signed = SignedHeaders(*(_single(request, f"webhook-{name}") for name in _SIGNED))
+    call = Call(source, signed, headers.get("content-type", ""), body)
+    door = door_of(request.app)
+    try:
+        admitted = await door.admit(call)
+        await admit_source(request, admitted.source.name)  # a stranger uses up nobody's share
+        record = await door.start(admitted)
+    except Refusal as refusal:
+        await door.keep(refusal, call)
+        return _answer(401 if refusal.kind == "authentication" else 400)
+    except Retryable as error:
+        return problem(error)
+    except _OURS as error:
+        await door.keep(Refusal.of_payload(f"it cannot be done here now: {error.code}"), call)
+        return problem(StoreUnavailable("The call cannot be taken now.", hint="Try again later."))
+    return Response(
+        json.dumps({"run_id": record.id, "status": record.status}),
+        status_code=202,
+        headers={"Location": f"/v1/runs/{record.id}"},
+        media_type="application/json",
+    )
+
+
+class Door:
+    """Takes calls in for one process, whose warehouse and sources it knows."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+        self._hooks = hooks_of(runner.stores, runner.settings)
+        self._gate = Gate(self._hooks.sources, Replays(runner.stores.redis))
+        self._intake = Intake(runner.settings)
+        self._admission = Admission(runner)
+
+    async def warm(self) -> None:
+        """Open the warehouse before the first call does, if there is anybody who may call."""
+        with suppress(AssayError):  # whoever calls is told
+            if await self._hooks.sources.list():
+                await self._intake.warm()
+
+    async def admit(self, call: Call) -> Admitted:
+        """What a call asks, once it is shown who calls; raises `Refusal`."""
+        async with promptly():
+            return await self._gate.admit(call, at=now())
+
+    async def start(self, admitted: Admitted) -> RunRecord:
+        """The run of a call; the same for the same call. Raises `Refusal`, or why it can't now."""
+        if admitted.claimed == "again" and (known := await self._known(admitted)) is not None:
+            return known
+        try:
+            return await self._accepted(admitted)
+        except InputConflict:
+            # Sent twice at once, while the warehouse changed; or its id is older than our memory.
+            known = await self._known(admitted) if admitted.claimed == "again" else None
+            if known is None:
+                raise Refusal.of_payload("the webhook-id was used long ago") from None
+            return known
+
+    async def keep(self, refusal: Refusal, call: Call) -> None:
+        """Keep a refused call for the operator. That is no reason to answer it otherwise."""
+        kept = RefusedCall.of(
+            refusal,
+            at=now(),
+            source=call.source,
+            webhook_id=call.headers.webhook_id,
+            body=call.body,
+        )
+        try:
+            async with promptly():
+                await self._hooks.refused.keep(kept)
+        except StoreUnavailable:
+            return
+
+    async def _known(self, admitted: Admitted) -> RunRecord | None:
+        run_id, tenant = admitted.claim.run_id, admitted.source.tenant
+        try:
+            async with promptly():
+                return await self.runner.stores.runs.get(run_id, tenant=tenant)
+        except NotFound:
+            return None
+
+    async def _accepted(self, admitted: Admitted) -> RunRecord:
+        run_id, wanted, source = admitted.claim.run_id, admitted.wanted, admitted.source
+        try:
+            accepted = await self._intake.prepare(
+                run_id,
+                question=wanted.question,
+                template=wanted.template,
+                as_of=wanted.as_of,
+                formats=FORMATS if wanted.formats is None else wanted.formats,
+            )
+        except _OURS:
+            raise
+        except Invalid as error:
+            raise Refusal.of_payload(f"{error.code} {error.message}") from error
+        arrival = Arrival(
+            run_id,
+            accepted.asked_by(f"webhook:{source.name}", "webhook"),
+            source.tenant,
+            source.priority,
+        )
+        async with promptly():
+            return await self._admission.accept(arrival)
+
+
+def is_call(scope: Scope) -> bool:
+    """Whether a request is a call of a system."""
+    return str(scope.get("path", "")).startswith(router.prefix)
+
+
+def door_of(app: Starlette) -> Door:
+    """The door of this process."""
+    runner, state = app.state.runner, app.state
+    door: Door | None = getattr(state, "webhook_door", None)
+    if door is None or door.runner is not runner:
+        door = state.webhook_door = Door(runner)
+    return door
+
+
+async def _body(request: Request) -> bytes | Response:
+    """The body, read no further than it may be long; or the answer to one that is too long."""
+    length = request.headers.get("content-length", "0")
+    if not (length.isascii() and length.isdigit()) or int(length) > MAX_BODY:
+        return _answer(413)
+    read = bytearray()
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for chunk in request.stream():
+                read += chunk
+                if len(read) > MAX_BODY:
+                    return _answer(413)
+    except TimeoutError:
+        return _answer(408)
+    except ClientDisconnect:
+        return _answer(400)
+    return bytes(read)
+
+
+def _single(request: Request, name: str) -> str:
+    """A header that is there once, and nothing for any other number of times."""
+    values = request.headers.getlist(name)
+    return values[0] if len(values) == 1 else ""
+
+
+def _answer(status: int) -> Response:
+    """One answer for all refusals of a kind: it tells nothing of the reason."""
+    code, title = _ANSWERS[status]
+    document = {"type": f"docs/errors.md#{code.lower()}", "title": title, "status": status}
+    headers = {"WWW-Authenticate": "Webhook-Signature"} if status == HTTPStatus.UNAUTHORIZED else {}
+    if status in (408, 413):
+        headers["Connection"] = "close"  # what is left of the body is not read
+    return Response(
+        json.dumps({**document, "detail": "", "code": code}),
+        status_code=status,
+        headers=headers,
+        media_type=MEDIA_TYPE,
+    )
