@@ -21,7 +21,7 @@ from agent.web.defences import add_defences
 from agent.web.heads import Heads
 from agent.web.mcp import add_mcp, mcp_open
 from agent.web.openapi import INFO, Door
-from agent.web.pages import review_forms, reviews
+from agent.web.pages import routers as of_pages
 from agent.web.problems import answer_problems, refuse
 from agent.web.serving import PATIENCE
 from services.settings import Settings
@@ -54,8 +54,8 @@ def make_app(settings: Settings) -> Door:
     app.state.at_work = set()
     app.state.provider = provider_of(settings)
     answer_problems(app)
-    doors = (webhooks.router, health.router, login.router, *api.routers)
-    for router in (*doors, reviews.router, review_forms.router):
+    programs = (webhooks.router, health.router, *api.routers)
+    for router in (*programs, login.router, *of_pages.ROUTERS):
         app.include_router(router)
     add_mcp(app)
     pages.add_pages(app)

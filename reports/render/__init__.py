@@ -13,11 +13,13 @@ from typing import Final
 
 from reports.document import Report
 from reports.figures import Drawing
+from reports.render import _view as words
 from reports.render._files import WrittenFile, write_all
+from reports.render._view import View
 from services.errors import SettingInvalid
 from services.evidence import Table
 
-__all__ = ["FORMATS", "WrittenFile", "render"]
+__all__ = ["FORMATS", "View", "WrittenFile", "render", "words"]
 
 FORMATS: Final = ("html", "pdf", "xlsx", "md", "json")
 _DRAWN: Final = frozenset({"html", "pdf"})

@@ -82,11 +82,11 @@ from ._limits import Rate, RateLimits
 from ._listing import RunFilter, RunListing, RunPage, RunPlace
 from ._objects import ObjectStore
 from ._outbox import ENDPOINTS, EVENT_TYPES, OUTBOX, Event, EventType, Outbox
-from ._queue import Priority, QueueLoad, QueueState, RunQueue, Taken
+from ._queue import Priority, QueueLoad, QueuePlace, QueueState, RunQueue, Taken
 from ._references import Freed, References
 from ._removal import remove_run
 from ._repeats import Repeat, Repeats
-from ._runs import Failure, RunRecord, RunRegistry, RunStatus, asks_the_same
+from ._runs import Failure, RunRecord, RunRegistry, RunStatus, asks_the_same, cursor_of
 from ._scripts import Call, run_for_all
 from ._spending import Budget, Spending, Spent
 from ._tally import Tally
@@ -123,6 +123,7 @@ __all__ = [
     "Outbox",
     "Priority",
     "QueueLoad",
+    "QueuePlace",
     "QueueState",
     "Rate",
     "RateLimits",
@@ -153,6 +154,7 @@ __all__ = [
     "asks_the_same",
     "check_home",
     "connect",
+    "cursor_of",
     "effect_key",
     "fence_key",
     "open_home",

@@ -17,6 +17,7 @@ from services.errors import RunBusy, StoreUnavailable
 from services.failpoints import failpoint
 
 from ._connection import redis_errors
+from ._values import as_bytes
 
 TTL: Final = timedelta(seconds=4)
 """How long a driver that died is waited for; renewed four times as often."""
@@ -79,6 +80,21 @@ async def wish(redis: Redis, run_id: str, what: Wish) -> None:
     """Ask the driver of a run, now or next, for *what*; it hears of it within a second."""
     with redis_errors():
         await redis.set(_WISH % run_id, what, ex=_WISH_SECONDS[what])
+
+
+async def wished(redis: Redis, run_id: str) -> Wish | None:
+    """What the driver of a run is asked for, and has not done yet."""
+    with redis_errors():
+        found = await redis.get(_WISH % run_id)
+    text = as_bytes(found).decode() if found else ""
+    return cast("Wish", text) if text in ("cancel", "pause") else None
+
+
+async def holder(redis: Redis, run_id: str) -> str:
+    """Who holds the lease of a run; empty when nobody does."""
+    with redis_errors():
+        found = await redis.get(_LEASE % run_id)
+    return as_bytes(found).decode().partition(" ")[2] if found else ""
 
 
 async def grant(redis: Redis, run_id: str) -> None:

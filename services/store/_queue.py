@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from redis.asyncio import Redis
@@ -191,6 +191,15 @@ class QueueState(NamedTuple):
     taken: int
 
 
+class QueuePlace(NamedTuple):
+    """Where one run is: with a worker, in its lane, or put off until a time; and whom it ended."""
+
+    state: Literal["taken", "queued", "put off", "absent"]
+    until: datetime | None
+    """When a run that is put off comes back into its lane."""
+    deaths: int
+
+
 class QueueLoad(NamedTuple):
     """What whoever watches the queue wants to know."""
 
@@ -289,6 +298,23 @@ class RunQueue:
         with redis_errors():
             lanes = await self._redis.hmget(_PREFIX + "lane", names)
         return frozenset(name for name, lane in zip(names, lanes, strict=True) if lane is not None)
+
+    async def place(self, run_id: str) -> QueuePlace:
+        """Where a run is."""
+        lane, later, taken, deaths = (_PREFIX + n for n in ("lane", "later", "taken", "deaths"))
+        with redis_errors():
+            async with self._redis.pipeline(transaction=True) as commands:
+                commands.hexists(lane, run_id)
+                commands.zscore(later, run_id)
+                commands.zscore(taken, run_id)
+                commands.hget(deaths, run_id)
+                is_known, put_off, ticket, died = await commands.execute()
+        until = None if put_off is None else datetime.fromtimestamp(put_off / 1000, UTC)
+        if ticket is not None:
+            return QueuePlace("taken", None, int(died or 0))
+        if until is not None:
+            return QueuePlace("put off", until, int(died or 0))
+        return QueuePlace("queued" if is_known else "absent", None, int(died or 0))
 
     async def state(self) -> QueueState:
         waiting, taken = await self._run(_COUNT)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
 
 from redis.asyncio import Redis
 
-from services.errors import InputConflict, NotFound
+from services.errors import InputConflict, Invalid, NotFound
 from services.evidence import Frozen
 from services.failpoints import failpoint
 
 from ._connection import redis_errors
-from ._leases import Lease, Wish, grant, hold, lease_key, wish
+from ._leases import Lease, Wish, grant, hold, holder, lease_key, wish, wished
 from ._outbox import OUTBOX_KEYS, PUT, Event, lines
 from ._queue import Priority
 from ._scripts import Call, run_for_all
@@ -223,6 +223,33 @@ class RunRegistry:
             start += page
         return tuple(found[:limit])
 
+    async def newest(
+        self, *, behind: str = "", tenant: str | None = None
+    ) -> AsyncIterator[RunRecord]:
+        """
+        The runs of one *tenant*, or of all, newest first, read a page at a time.
+
+        Those *behind* a place that `cursor_of` gave, which stays where it is when others come or go.
+        """
+        highest, last = _place(behind)
+        start = 0
+        while True:
+            with redis_errors():
+                ids = await self._redis.zrevrangebyscore(
+                    _BY_TIME, highest, "-inf", start=start, num=_PAGE
+                )
+                if not ids:
+                    return
+                contents = await self._redis.mget([_RUN + _text(run_id) for run_id in ids])
+            for content in contents:
+                record = RunRecord.model_validate_json(content) if content else None
+                if record is None or tenant not in (None, record.tenant):
+                    continue
+                if last and _score(record) == highest and record.id >= last:
+                    continue  # of one microsecond the ids are in falling order
+                yield record
+            start += _PAGE
+
     async def states(self) -> dict[str, int]:
         """How many runs there are of each status; counted when it changes, not when it is asked."""
         script = self._redis.register_script(_COUNT)
@@ -257,6 +284,14 @@ class RunRegistry:
     async def grant(self, run_id: str) -> None:
         """Forget what was asked of a run's driver."""
         await grant(self._redis, run_id)
+
+    async def driver(self, run_id: str) -> str:
+        """Who drives a run right now, such as `process 12 on host`; empty when nobody does."""
+        return await holder(self._redis, run_id)
+
+    async def wished(self, run_id: str) -> Wish | None:
+        """What a run's driver is asked for, and has not done yet."""
+        return await wished(self._redis, run_id)
 
     async def driven(self, run_ids: Collection[str]) -> frozenset[str]:
         """Those of *run_ids* that some process drives right now."""
@@ -295,10 +330,9 @@ def asks_the_same(stored: RunRecord, record: RunRecord) -> bool:
 
 
 def _creation(record: RunRecord, line: bytes) -> Call:
-    score = int(record.created_at.timestamp() * 1_000_000)
     keys = [_RUN + record.id, _BY_TIME, _BY_NAME, _LEFT, _STATES, *OUTBOX_KEYS]
     told = lines(events_of(record, was=None))
-    return Call(keys, [line, score, record.id, int(record.left), record.status, *told])
+    return Call(keys, [line, _score(record), record.id, int(record.left), record.status, *told])
 
 
 def events_of(run: RunRecord, *, was: RunStatus | None) -> tuple[Event, ...]:
@@ -323,6 +357,22 @@ def events_of(run: RunRecord, *, was: RunStatus | None) -> tuple[Event, ...]:
         Event.of(name, said, key=f"{name} {key}", at=run.updated_at, tenant=run.tenant)
         for name in types
     )
+
+
+def cursor_of(record: RunRecord) -> str:
+    """The place of a run among all by time, for `RunRegistry.newest`."""
+    return f"{_score(record)}.{record.id}"
+
+
+def _score(record: RunRecord) -> int:
+    return int(record.created_at.timestamp() * 1_000_000)
+
+
+def _place(cursor: str) -> tuple[int | str, str]:
+    score, _, last = cursor.partition(".")
+    if cursor and not (score.isascii() and score.isdigit() and len(score) < 20 and last):
+        raise Invalid("The place to go on from is not valid.", hint="Begin with the newest runs.")
+    return (int(score), last) if cursor else ("+inf", "")
 
 
 def _text(reply: object) -> str:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from agent.web.access import known_person, session_of
 from agent.web.cookies import keep_session
+from agent.web.pages import words
 from agent.web.serving import promptly, runner_of
 from services.access import Identity, Session, Sessions
 
@@ -42,6 +43,8 @@ _environment: Final = Environment(
     lstrip_blocks=True,
 )
 _environment.globals["csrf_field"] = _csrf_field
+_environment.globals.update(words.GLOBALS)
+_environment.filters.update(words.FILTERS)
 _templates: Final = Jinja2Templates(env=_environment)
 
 

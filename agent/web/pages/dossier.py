@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from contextlib import suppress
 from typing import Final
 
-from agent.comparison import Difference, compared, content_of
-from agent.runner import Runner
+from agent.comparison import Difference, compared
 from agent.stakes import severity_of
+from agent.web.library import Library
 from reports.document import EvidenceRecord, Figure, RenderedFinding, ReportContent, StatusRow
-from services.errors import NotFound
 from services.evidence import Frozen, Plain
 from services.review import ReviewItem, Severity, similar
 from services.store import RunRecord
@@ -73,42 +70,21 @@ class Dossier(Frozen):
     similar: tuple[ReviewItem, ...]
 
 
-_read: Final[OrderedDict[str, ReportContent]] = OrderedDict()
-_AT_HAND: Final = 4
-"""Reports that this process has read last: none changes under its digest."""
-
-
-async def dossier_of(runner: Runner, item: ReviewItem) -> Dossier:
+async def dossier_of(library: Library, item: ReviewItem) -> Dossier:
     """What there is to look at before *item* is decided."""
-    record = await runner.stores.runs.get(item.run_id)
-    earlier = await runner.stores.reviews.list("decided", limit=_EARLIER, tenant=item.tenant)
+    stores = library.runner.stores
+    record = await stores.runs.get(item.run_id)
+    earlier = await stores.reviews.list("decided", limit=_EARLIER, tenant=item.tenant)
     about_report = item.report_digest is not None
     is_another = about_report and item.report_digest != record.report_digest
-    content = await _content(runner, record) if about_report and not is_another else None
+    content = await library.content(record) if about_report and not is_another else None
     return Dossier(
         record=record,
         draft=draft_of(content) if content is not None else None,
         is_another=is_another,
-        changes=await _changes(runner, record, content) if content is not None else None,
+        changes=await _changes(library, record, content) if content is not None else None,
         similar=similar(item, earlier),
     )
-
-
-async def _content(runner: Runner, record: RunRecord) -> ReportContent | None:
-    """What the run's report says; None when it has none, or it was removed with time."""
-    digest = record.report_digest
-    if digest is None:
-        return None
-    if digest not in _read:
-        with suppress(NotFound):
-            found = await content_of(runner.stores, runner.graph, record)
-            if found is not None:
-                _read[digest] = found
-        while len(_read) > _AT_HAND:
-            _read.popitem(last=False)
-    if digest in _read:
-        _read.move_to_end(digest)
-    return _read.get(digest)
 
 
 def draft_of(content: ReportContent) -> Draft:
@@ -166,9 +142,11 @@ def masked(record: EvidenceRecord) -> EvidenceRecord:
     return record.model_copy(update={"sample": rows})
 
 
-async def _changes(runner: Runner, record: RunRecord, content: ReportContent) -> Changes | None:
+async def _changes(library: Library, record: RunRecord, content: ReportContent) -> Changes | None:
     """Against the newest published report of the same template, or of the same question."""
-    done = await runner.stores.runs.list(limit=_EARLIER, status="done", tenant=record.tenant)
+    done = await library.runner.stores.runs.list(
+        limit=_EARLIER, status="done", tenant=record.tenant
+    )
     question = record.request.get("question")
     since = next(
         (
@@ -180,7 +158,7 @@ async def _changes(runner: Runner, record: RunRecord, content: ReportContent) ->
         ),
         None,
     )
-    before = await _content(runner, since) if since is not None else None
+    before = await library.content(since) if since is not None else None
     if since is None or before is None:
         return None
     found = compared(since, record, before, content)

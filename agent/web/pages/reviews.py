@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from agent.desk import permission_for
 from agent.driving import now
 from agent.web.access import Who
+from agent.web.library import library_of
 from agent.web.pages import page, wording
 from agent.web.pages.dossier import dossier_of
 from agent.web.pages.highlighting import highlighted
@@ -90,7 +91,7 @@ async def item_page(
         "review.html.j2",
         status=status,
         item=found,
-        dossier=await dossier_of(runner, found),
+        dossier=await dossier_of(library_of(request), found),
         needed=needed,
         may=may,
         able=[role for role in ROLES if permission in PERMISSIONS[role]],

@@ -1,0 +1,87 @@
+"""Words and forms that the pages share: times, durations, counts, statuses, permissions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from agent.driving import now
+from services.access import PERMISSIONS, ROLES, Permission
+
+STATUS_LOOKS: Final = {
+    "queued": "idle",
+    "running": "live",
+    "interrupted": "warn",
+    "waiting": "warn",
+    "failed": "bad",
+    "done": "good",
+    "rejected": "bad",
+    "cancelled": "idle",
+    "withdrawn": "bad",
+}
+"""The class that gives each status its colour and shape; its word is always beside them."""
+
+
+def ago(moment: datetime) -> str:
+    """How long ago, in the largest unit that says it."""
+    seconds = int((now() - moment).total_seconds())
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return f"{max(seconds, 0)} s ago"
+
+
+def moment(at: datetime) -> str:
+    """`2026-09-30 14:05:09 UTC`."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def clock(at: datetime) -> str:
+    """`14:05:09`, in UTC."""
+    return at.astimezone(UTC).strftime("%H:%M:%S")
+
+
+def lasted(duration: timedelta) -> str:
+    """`35 ms`, `4.2 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
+    seconds = duration.total_seconds()
+    if seconds < 1:
+        return f"{max(seconds, 0) * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    for size, unit, smaller, name in (
+        (86_400, "d", 3_600, "h"),
+        (3_600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if seconds >= size:
+            rest = int(seconds % size // smaller)
+            return f"{int(seconds // size)} {unit}" + (f" {rest} {name}" if rest else "")
+    raise AssertionError(duration)
+
+
+def number(value: float) -> str:
+    """With its thousands set apart."""
+    return f"{value:,.0f}"
+
+
+def counted(value: int, noun: str) -> str:
+    """`1 item`, `1,204 items`."""
+    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+
+
+def who_may(permission: Permission) -> str:
+    """The roles that allow something, in words."""
+    able = [role for role in ROLES if permission in PERMISSIONS[role]]
+    return " or ".join(able)
+
+
+FILTERS: Final[dict[str, Callable[..., Any]]] = {
+    "ago": ago,
+    "moment": moment,
+    "clock": clock,
+    "lasted": lasted,
+    "number": number,
+    "counted": counted,
+}
+GLOBALS: Final[dict[str, Any]] = {"status_looks": STATUS_LOOKS, "who_may": who_may}
