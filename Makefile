@@ -1,4 +1,4 @@
-# Everything runs inside .venv; nothing else on the machine is touched, but by `make redis`.
+# Everything runs inside .venv; nothing else on the machine is touched, but by `make redis` and `make chromium`.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 ifndef PYTHON
@@ -30,10 +30,24 @@ redis: ## Put Debian's Redis 7 on this machine, for the tests of the checkpointe
 	@if command -v redis-server >/dev/null 2>&1; then exit 0; fi; \
 	if [ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then \
 		echo "make redis needs root and apt; the tests on Redis 7 are skipped without it." >&2; exit 0; fi; \
-	apt-get update -qq >/dev/null; \
+	dpkg --configure -a >/dev/null 2>&1 || true; \
+	apt-get update -qq >/dev/null 2>&1 || true; \
 	: "runlevel 1: no service is started" ; \
 	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server >/dev/null \
 		|| echo "redis-server could not be installed; the tests on Redis 7 are skipped." >&2
+
+.PHONY: chromium
+chromium: ## Put Debian's Chromium on this machine, for the tests of the pages (needs root and apt)
+	@if chromium --version >/dev/null 2>&1 || chromium-browser --version >/dev/null 2>&1; then exit 0; fi; \
+	if [ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then \
+		echo "make chromium needs root and apt; no page is tested in a browser without it." >&2; exit 0; fi; \
+	export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1; \
+	: "an installation that was interrupted is finished first" ; \
+	dpkg --configure -a >/dev/null 2>&1 || true; \
+	apt-get update -qq >/dev/null 2>&1 || true; \
+	apt-get -o DPkg::Lock::Timeout=120 install -y -qq --fix-broken --no-install-recommends chromium >/dev/null \
+		&& chromium --version >&2 \
+		|| echo "CHROMIUM COULD NOT BE INSTALLED; NO PAGE IS TESTED IN A BROWSER." >&2
 
 .PHONY: setup
 setup: $(STAMP) ## Install the pinned dependencies into .venv
@@ -63,7 +77,6 @@ bench: setup ## Measure a report, step by step, the checkpointer beside its peer
 	$(BIN)/python bench/report.py
 	$(BIN)/python bench/checkpoint.py
 	$(BIN)/python bench/runs.py
-	$(BIN)/python bench/webhooks.py
 
 .PHONY: fuzz
 fuzz: setup ## Throw 100,000 random statements at the guard, and ask DuckDB about each it accepts
