@@ -16,6 +16,7 @@ from langgraph.runtime import RunControl
 from langgraph.types import Command, StateSnapshot
 
 from agent.deps import Deps
+from agent.holds import of_run
 from agent.pending import Pending
 from agent.state import RunState
 from agent.stores import Stores
@@ -200,15 +201,16 @@ def _answer(item: ReviewItem) -> dict[str, Any]:
     assert item.decision is not None
     assert item.decided_at is not None
     answer: dict[str, Any] = item.decision.model_dump(mode="json")
-    return {**answer, "by": item.decided_by, "at": item.decided_at.isoformat()}
+    by = item.approved_by if item.decision.kind == "approve" else ()
+    return {**answer, "by": " and ".join(by) or item.decided_by, "at": item.decided_at.isoformat()}
 
 
 def _review_item(record: RunRecord, interrupt_id: str, item: Pending) -> ReviewItem:
     return ReviewItem.for_wait(
         record.id,
         interrupt_id,
-        tenant=record.tenant,
         created_at=now(),
         section=item.section or None,
         **item.model_dump(exclude={"exit_code", "step", "section"}),
+        **of_run(record),
     )

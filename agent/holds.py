@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from services.errors import SnapshotGone
 from services.review import ReviewItem
@@ -29,7 +30,6 @@ class Hold:
         return ReviewItem.for_wait(
             record.id,
             f"hold:{self.key}",
-            tenant=record.tenant,
             kind="held",
             title=self.title,
             question=self.question,
@@ -37,7 +37,17 @@ class Hold:
             detail=self.detail,
             choices=("approve", "reject"),
             created_at=at,
+            **of_run(record),
         )
+
+
+def of_run(record: RunRecord) -> dict[str, Any]:
+    """What an item says of the run that it belongs to."""
+    return {
+        "tenant": record.tenant,
+        "template": record.template,
+        "requested_by": str(record.request.get("requested_by", "")),
+    }
 
 
 def other_version(record: RunRecord, version: str) -> Hold:

@@ -17,6 +17,7 @@ from agent.stores import Stores
 from services.checkpointer import make_checkpointer
 from services.errors import NotFound, OutputUnwritable, RunBusy
 from services.evidence import Frozen
+from services.review import names
 from services.settings import Settings
 from services.store import (
     Backup,
@@ -220,7 +221,7 @@ class Housekeeping:
         if not dry_run:
             return tuple(item.id for item in await reviews.forget(person, name=ERASED))
         items = await reviews.list(None, limit=_ALL)
-        return tuple(item.id for item in items if item.decided_by == person)
+        return tuple(item.id for item in items if names(item, person))
 
     async def _records(self) -> tuple[RunRecord, ...]:
         return await self.stores.runs.list(limit=_ALL)

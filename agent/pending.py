@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self, TypeAlias
 
 from services.evidence import Frozen
+from services.review import Finding, Severity
 
 PendingKind: TypeAlias = Literal[
     "clarification", "refused_query", "failed_check", "retries_exhausted", "held", "publication"
@@ -26,6 +27,10 @@ class Pending(Frozen):
     detail: tuple[str, ...] = ()
     choices: tuple[Choice, ...]
     report_digest: str | None = None
+    severity: Severity = "none"
+    at_risk: str = ""
+    query: str = ""
+    findings: tuple[Finding, ...] = ()
 
     @classmethod
     def of(cls, wait: Mapping[str, Any]) -> Self:

@@ -23,7 +23,7 @@ from services.audit import AuditEntry, events
 from services.checkpointer import Fence, make_checkpointer
 from services.errors import BudgetSpent, DecisionRefused, NotFound, RunBusy
 from services.retrieval import Retriever
-from services.review import Approve, Decision, ReviewItem
+from services.review import Approve, Decision, Edit, ReviewItem
 from services.settings import Settings
 from services.store import Journal, Lease, Priority, RunRecord, RunStatus, Wish, fence_key
 
@@ -173,16 +173,50 @@ class Runner:
         return await self.stores.runs.update(run_id, at=now(), expect={"running"}, status="queued")
 
     async def decide(
-        self, ref: str, decision: Decision, *, by: str, digest: str | None = None
+        self,
+        ref: str,
+        decision: Decision,
+        *,
+        by: str,
+        digest: str | None = None,
+        version: int | None = None,
+        key: str = "",
     ) -> ReviewItem:
-        """Record a person's decision on an item, named by its id or by its run's."""
-        item = await self.stores.decide(ref, decision, by=by, at=now(), digest=digest)
+        """
+        Record a person's decision on an item, named by its id or by its run's.
+
+        The item comes back open where another approval is needed. With *version*, an item that has
+        changed since raises `ItemChanged`; the same decision under the same *key* counts once. An
+        edited query that the guard does not admit raises `QueryRefused`, and the item stays open.
+        """
+        if isinstance(decision, Edit):
+            await self._check_edit(await self.stores.reviews.find(ref), decision)
+        item = await self.stores.decide(
+            ref, decision, by=by, at=now(), digest=digest, version=version, key=key
+        )
+        if item.status != "decided":
+            return item
         if item.code == BudgetSpent.code and decision.kind == "approve":
             spent = await self.stores.spending.of_run(item.run_id)
             if budget_of(self.settings).exceeded_by(spent):
                 await self.stores.spending.add(item.run_id, extensions=1)
         await self._follow(item)
         return item
+
+    async def _check_edit(self, item: ReviewItem, edit: Edit) -> None:
+        """Put an edited query before the guard: it is as untrusted as the one it replaces."""
+        if edit.of != "query" or "edit" not in item.choices or item.status != "open":
+            return
+        if not item.query:
+            raise DecisionRefused(
+                f"Item {item.id} has no query to edit.", hint="Word the question anew instead."
+            )
+        record = await self.stores.runs.get(item.run_id)
+        retriever = await asyncio.to_thread(self.open_retriever, self.settings, record.snapshot)
+        try:
+            await asyncio.to_thread(retriever.check, edit.text)
+        finally:
+            retriever.close()
 
     async def follow_decisions(self) -> None:
         """See to decisions whose process died before it had queued the run."""

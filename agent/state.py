@@ -70,6 +70,8 @@ class SectionState(TypedDict, total=False):
     """What the last verification refused; input of the next attempt."""
     attempt: int
     """Attempts at analysis so far."""
+    edited: str
+    """The one query of the section as a person wrote it; the guard checks it as any other."""
     authorship: list[JsonObject]
     pending: JsonObject | None
     decision: JsonObject | None

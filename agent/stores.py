@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.access import has_members
 from services.audit import AuditLog, events
-from services.review import Decision, Reject, ReviewItem, ReviewQueue
+from services.review import Decision, ReviewItem, ReviewQueue, Vote, load_policy
 from services.schedules import ScheduleBook
 from services.settings import Settings
 from services.store import (
@@ -52,6 +53,8 @@ class Stores:
     schedules: ScheduleBook
     workers: WorkerBoard
     tally: Tally
+    has_provider: bool = False
+    """Whether people come by an identity provider, which knows who they are."""
 
     async def ping(self) -> str:
         """The server's name and version; raises `StoreUnavailable` when it does not answer."""
@@ -61,45 +64,75 @@ class Stores:
         return f"{name} {info.get(f'{name}_version', info['redis_version'])}"
 
     async def decide(
-        self, ref: str, decision: Decision, *, by: str, at: datetime, digest: str | None = None
+        self,
+        ref: str,
+        decision: Decision,
+        *,
+        by: str,
+        at: datetime,
+        digest: str | None = None,
+        version: int | None = None,
+        key: str = "",
     ) -> ReviewItem:
         """
         Record a person's decision on an item, named by its id or by its run's.
 
-        Whoever sees to it that the run goes on tells `reviews.followed`; else a worker does.
+        An approval that is not enough leaves the item open. Whoever sees to it that the run goes
+        on tells `reviews.followed`; else a worker does.
         """
         item = await self.reviews.find(ref)
-        decided = await self.reviews.decide(
-            item.id, decision, by=by, at=at, report_digest=digest or item.report_digest
+        voted = await self.reviews.decide(
+            item.id,
+            decision,
+            by=by,
+            at=at,
+            report_digest=digest or item.report_digest,
+            version=version,
+            key=key,
+            single_user=await self.is_single_user(),
         )
-        await self.log_decision(decided)
-        return decided
+        await self.log_decision(voted)
+        return voted
+
+    async def is_single_user(self) -> bool:
+        """Whether nobody is known by a key or a name of their own, so that all are one person."""
+        return not self.has_provider and not await has_members(self.redis)
 
     async def open_item(self, item: ReviewItem) -> ReviewItem:
         """Open an item, or find the one that stands for the same wait; who listens is told once."""
         stored = await self.reviews.open_item(item)
         if stored.status == "open":
-            await self.outbox.put(_told("review.opened", stored, stored.created_at))
+            await self.tell(events.REVIEW_OPENED, stored, stored.created_at)
         return stored
 
     async def log_decision(self, item: ReviewItem) -> None:
-        """Have the audit log say what was decided, once."""
-        decision, at = item.decision, item.decided_at
-        assert decision is not None
-        assert at is not None
-        fields = {"item": item.id, "kind": item.kind, "decision": decision.kind}
-        fields |= {"by": item.decided_by or ""}
-        fields |= {"reason": decision.reason} if isinstance(decision, Reject) else {}
-        key = f"{events.REVIEW_DECIDED} {item.id}"
-        await self.audit.append(item.run_id, events.REVIEW_DECIDED, fields, at=at, key=key)
-        await self.outbox.put(_told("review.decided", item, at, decision=decision.kind))
+        """Have the audit log say who voted and what was decided, each once."""
+        votes = item.votes or _earlier(item)
+        for vote in votes:
+            decides = item.status == "decided" and vote == votes[-1]
+            event = events.REVIEW_DECIDED if decides else events.REVIEW_VOTED
+            fields = {"item": item.id, "kind": item.kind, "decision": vote.kind, "by": vote.by}
+            fields |= {"reason": vote.note} if vote.kind == "reject" else {}
+            key = f"{event} {item.id}" + ("" if decides else f" {vote.at.isoformat()}")
+            await self.audit.append(item.run_id, event, fields, at=vote.at, key=key)
+            if decides:
+                await self.tell(events.REVIEW_DECIDED, item, vote.at, decision=vote.kind)
+
+    async def tell(self, event: str, item: ReviewItem, at: datetime, **more: str) -> None:
+        """Tell whoever listens of an item, once: neither its words nor who decided."""
+        said = {"item_id": item.id, "run_id": item.run_id, "kind": item.kind, **more}
+        said |= {"url": f"/v1/reviews/{item.id}", "run_url": f"/v1/runs/{item.run_id}"}
+        key = f"{event} {item.id}"
+        await self.outbox.put(Event.of(event, said, key=key, at=at, tenant=item.tenant))
 
 
-def _told(name: str, item: ReviewItem, at: datetime, **more: str) -> Event:
-    """What whoever listens is told of an item: neither its words nor who decided."""
-    said = {"item_id": item.id, "run_id": item.run_id, "kind": item.kind, **more}
-    said |= {"url": f"/v1/reviews/{item.id}", "run_url": f"/v1/runs/{item.run_id}"}
-    return Event.of(name, said, key=f"{name} {item.id}", at=at, tenant=item.tenant)
+def _earlier(item: ReviewItem) -> tuple[Vote, ...]:
+    """The one vote of an item that was decided before votes were kept."""
+    if item.decision is None or item.decided_at is None:
+        return ()
+    reason = getattr(item.decision, "reason", "")
+    vote = Vote(by=item.decided_by or "", at=item.decided_at, kind=item.decision.kind, note=reason)
+    return (vote,)
 
 
 @asynccontextmanager
@@ -127,7 +160,7 @@ async def open_stores(
             redis=redis,
             runs=RunRegistry(redis),
             queue=RunQueue(redis),
-            reviews=ReviewQueue(redis),
+            reviews=ReviewQueue(redis, load_policy(settings.review_policy)),
             audit=AuditLog(redis),
             evidence=EvidenceStore(redis, objects),
             blobs=BlobStore(redis, objects),
@@ -136,6 +169,7 @@ async def open_stores(
             effects=EffectLedger(redis),
             outbox=Outbox(redis),
             spending=Spending(redis),
+            has_provider=settings.oidc_issuer is not None,
             schedules=ScheduleBook(redis),
             workers=WorkerBoard(redis),
             tally=Tally(redis),

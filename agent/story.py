@@ -22,6 +22,9 @@ _ASKED: Final = {
 """Entries that say something was asked, with what, and the entry that says it is done."""
 
 
+_ANSWERED: Final = {events.RUN_ASK_FAILED, *(done for _, done in _ASKED.values())}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Story:
     """A run, where it stands, and its history."""
@@ -63,9 +66,18 @@ class Story:
         for entry in self.entries:
             if entry.event in _ASKED:
                 pending = _ASKED[entry.event][0]
-            elif entry.event in {done for _, done in _ASKED.values()}:
+            elif entry.event in _ANSWERED:
                 pending = ""
         return "" if pending in ("cancel", "rollback") and self.is_over else pending
+
+    @property
+    def failed_ask(self) -> dict[str, Any] | None:
+        """What was asked last and could not be done, with the code why; None if it could."""
+        for entry in reversed(self.entries):
+            if entry.event in _ASKED or entry.event in _ANSWERED:
+                failed = entry.event == events.RUN_ASK_FAILED
+                return dict(entry.fields) if failed else None
+        return None
 
     @property
     def head(self) -> str:

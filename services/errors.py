@@ -25,7 +25,8 @@ AssayError
 │   ├── ChecksFailed          A303
 │   ├── NotAuthenticated      A304
 │   ├── NotPermitted          A305
-│   └── SignatureInvalid      A306
+│   ├── SignatureInvalid      A306
+│   └── ItemChanged           A310
 └── Invalid          the input makes no sense            → usage error
     ├── UnknownTemplate       A401
     ├── AsOfOutOfRange        A402
@@ -180,6 +181,20 @@ class QueryRefused(Refused):
 
     code = "A301"
 
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        statement: str = "",
+        findings: tuple[tuple[str, str, str], ...] = (),
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.statement = statement
+        """What was refused: raw text, for a reviewer's eyes and no log's."""
+        self.findings = findings
+        """Rule, message and hint of all that speaks against it."""
+
 
 class DecisionRefused(Refused):
     """A decision does not fit the item it answers: already decided, or another report."""
@@ -193,6 +208,17 @@ class ChecksFailed(Refused):
 
     code = "A303"
     exit_code = 6
+
+
+class ItemChanged(DecisionRefused):
+    """A review item is not what it was when the person looked at it."""
+
+    code = "A310"
+
+    def __init__(self, message: str, *, hint: str = "", since: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.since = since
+        """Each change that came between, in words."""
 
 
 class NotAuthenticated(Refused):

@@ -264,6 +264,10 @@ class Settings(BaseSettings):
         gt=0,
         description="Size of the largest request that the HTTP door takes, such as 1MB.",
     )
+    review_policy: Path | None = Field(
+        default=None,
+        description="File with the rules of the review queue: approvals, hours of work, deadlines; unset: the default rules.",
+    )
     webhook_private: bool = Field(
         default=False,
         description="Send events to private and loopback addresses too, and over plain HTTP.",
@@ -364,6 +368,7 @@ def load_settings(**flags: Any) -> Settings:
             "output": settings.output.expanduser(),
             "objects": settings.objects and settings.objects.expanduser().absolute(),
             "policy": settings.policy and settings.policy.expanduser(),
+            "review_policy": settings.review_policy and settings.review_policy.expanduser(),
         }
     )
 

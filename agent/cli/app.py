@@ -15,6 +15,7 @@ from agent.cli import (
     ask,
     audit,
     config,
+    decide,
     doctor,
     guard,
     mcp,
@@ -71,6 +72,8 @@ for command in (
     *(rewind.history, rewind.diff),
 ):
     run.app.command()(command)
+for answer in (decide.approve, decide.reject, decide.respond, decide.edit):
+    review.app.command()(answer)
 app.add_typer(run.app, name="run")
 app.add_typer(review.app, name="review")
 app.add_typer(schedule.app, name="schedule")

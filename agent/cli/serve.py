@@ -73,6 +73,7 @@ def worker() -> None:
     """
     from agent.cli.drive import Progress
     from agent.courier import courier_of
+    from agent.deadlines import Deadlines
     from agent.opening import open_runner
     from agent.pulse import beating
     from agent.steering import see_to_all
@@ -90,8 +91,13 @@ def worker() -> None:
         async with open_runner(settings) as runner:
             err().print("worker ready")
             async with beating(runner) as pulse:
-                timetable, courier = Timetable(runner, err().print), courier_of(runner)
-                chores = (timetable, courier, partial(see_to_all, runner), pulse)
+                chores = (
+                    Timetable(runner, err().print),
+                    courier_of(runner),
+                    partial(see_to_all, runner),
+                    Deadlines(runner.stores).remind,
+                    pulse,
+                )
                 await Worker(runner, stop, Progress(), err().print, chores).serve()
         err().print("worker stopped")
 

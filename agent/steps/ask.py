@@ -55,7 +55,9 @@ async def ask_section(state: SectionState, runtime: Runtime[Deps]) -> SectionSta
     """
     answer = _answer(state["pending"], runtime)
     update = SectionState(decision={"item": state["pending"], **answer}, pending=None)
-    if answer["kind"] == "edit":
+    if answer["kind"] == "edit" and answer.get("of") == "query":
+        update["edited"] = answer["text"]
+    elif answer["kind"] == "edit":
         update["answers"] = [answer["text"]]
         update["reworded"] = True
     return update
@@ -63,12 +65,12 @@ async def ask_section(state: SectionState, runtime: Runtime[Deps]) -> SectionSta
 
 def next_section_step(state: SectionState) -> str:
     """
-    Approving tries the section again from its queries, or goes on where it was only held; another
-    question ends it; rejecting leaves it out.
+    Approving tries the section again from its queries, or goes on where it was only held; an
+    edited query is tried in their place, another question ends it; rejecting leaves it out.
     """
     decision = state.get("decision") or {}
     if decision["kind"] == "edit":
-        return "__end__"
+        return "retrieve" if decision.get("of") == "query" else "__end__"
     if decision["kind"] != "approve":
         return "skip"
     item = decision["item"]

@@ -13,6 +13,7 @@ from agent.deps import Deps
 from agent.pending import Pending, PendingKind
 from services.audit import events
 from services.errors import AssayError, BudgetSpent, ChecksFailed, QueryRefused
+from services.review import Finding
 
 
 async def escalate(state: Any, error: NodeError, runtime: Runtime[Deps]) -> Command[Any]:
@@ -42,6 +43,7 @@ async def escalate(state: Any, error: NodeError, runtime: Runtime[Deps]) -> Comm
         choices=("approve", "edit", "reject")
         if record.request["question"]
         else ("approve", "reject"),
+        **_refused(error.error),
     )
     await deps.recorder(section).record(events.STEP_FAILED, step=error.node, code=code)
     return Command(update={"pending": pending.model_dump(mode="json")}, goto="ask")
@@ -65,6 +67,14 @@ async def _tried(deps: Deps, step: str, section: str) -> tuple[str, ...]:
         and (entry.fields["step"], entry.fields["section"]) == (step, section)
     ]
     return (f"tried {len(tries)} times ({', '.join(tries[-5:])})",) if tries else ()
+
+
+def _refused(error: BaseException) -> dict[str, Any]:
+    """The statement that the guard refused, and all that it has against it."""
+    if not isinstance(error, QueryRefused):
+        return {}
+    found = [Finding(rule=r, message=m, hint=h) for r, m, h in error.findings]
+    return {"query": error.statement, "findings": tuple(found)}
 
 
 def _kind(error: BaseException) -> PendingKind:

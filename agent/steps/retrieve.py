@@ -22,9 +22,11 @@ async def retrieve(state: SectionState, runtime: Runtime[Deps]) -> SectionState:
     retriever = deps.retriever.watched(recorder.statement)
     evidence: dict[str, str] = {}
     rows = 0
+    edited = state.get("edited") or ""
     for alias, query in section.queries.items():
         runtime.heartbeat()
-        found, table = await asyncio.to_thread(retriever.retrieve, query, as_of=plan.as_of)
+        asked = edited or query
+        found, table = await asyncio.to_thread(retriever.retrieve, asked, as_of=plan.as_of)
         await deps.evidence.put(found, table)
         await recorder.record(
             events.QUERY_RUN,

@@ -6,6 +6,7 @@ from langgraph.runtime import Runtime
 
 from agent.deps import Deps
 from agent.pending import Pending
+from agent.stakes import at_risk, severity_of
 from agent.state import RunState
 from reports.document import ReportContent
 
@@ -26,5 +27,7 @@ async def review(state: RunState, runtime: Runtime[Deps]) -> RunState:
         ),
         choices=("approve", "reject"),
         report_digest=state["report_digest"],
+        severity=severity_of(content),
+        at_risk=at_risk(content),
     )
     return RunState(pending=pending.model_dump(mode="json"))

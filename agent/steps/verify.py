@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import Final
 
 from langgraph.runtime import Runtime
 
@@ -14,8 +16,13 @@ from agent.state import SectionResult, SectionState
 from agent.steps.traced import tell
 from services.analysis.computations import COMPUTATIONS
 from services.analysis.findings import SectionAnalysis
+from services.analysis.prose import Problem
 from services.analysis.verify import Verification, verify
 from services.audit import content_digest, events
+from services.review import Finding
+
+_MOST_PROBLEMS: Final = 20
+"""Problems that a person is shown at once."""
 
 
 async def verify_section(state: SectionState, runtime: Runtime[Deps]) -> SectionState:
@@ -33,9 +40,7 @@ async def verify_section(state: SectionState, runtime: Runtime[Deps]) -> Section
         problems = [problem.model_dump(mode="json") for problem in verification.problems]
         if state["attempt"] < ANALYSIS_ATTEMPTS and deps.models.any_set:
             return SectionState(problems=problems, pending=None)
-        return SectionState(
-            problems=problems, pending=_refused(state, verification.problems[0].message)
-        )
+        return SectionState(problems=problems, pending=_refused(state, verification.problems))
     result = SectionResult(
         analysis=state["analysis"],
         outcomes=await deps.blobs.put_document(verification),
@@ -70,7 +75,7 @@ def next_step(state: SectionState) -> str:
     return "analyse" if state.get("problems") else "__end__"
 
 
-def _refused(state: SectionState, first: str) -> dict[str, object]:
+def _refused(state: SectionState, problems: Sequence[Problem]) -> dict[str, object]:
     pending = Pending(
         kind="failed_check",
         step="verify",
@@ -79,7 +84,11 @@ def _refused(state: SectionState, first: str) -> dict[str, object]:
         question="Try the section again, or leave it out and say so in the report?",
         code="A303",
         exit_code=6,
-        detail=(first, f"tried {state['attempt']} times"),
+        detail=(problems[0].message, f"tried {state['attempt']} times"),
         choices=("approve", "reject"),
+        findings=tuple(
+            Finding(rule=problem.code, message=problem.message, hint=problem.where)
+            for problem in problems[:_MOST_PROBLEMS]
+        ),
     )
     return pending.model_dump(mode="json")

@@ -20,6 +20,7 @@ from agent.intake import Intake
 from agent.request import FORMATS
 from agent.runner import Runner
 from agent.web.limits import admit_source
+from agent.web.metrics import WEBHOOKS_REJECTED
 from agent.web.problems import MEDIA_TYPE, problem
 from agent.web.serving import promptly
 from services.errors import (
@@ -162,6 +163,7 @@ class Door:
         try:
             async with promptly():
                 await self._hooks.refused.keep(kept)
+                await self.runner.stores.tally.add(WEBHOOKS_REJECTED, {refusal.kind: 1})
         except StoreUnavailable:
             return
 

@@ -24,7 +24,14 @@ What the audit log records: the name of each event, and what its entry says.
 | `claims.checked`     | section, attempt, claims, problems                                         |
 | `claim.refused`      | section, attempt, code, what (digest of the place and the message)         |
 | `review.opened`      | item, kind, step, section                                                  |
+| `review.voted`       | item, kind, decision, by*: an approval that is not enough yet              |
 | `review.decided`     | item, kind, decision, by*, reason*, note*                                  |
+| `review.claimed`     | item, version, by*: somebody has it open                                   |
+| `review.released`    | item, version, by*                                                         |
+| `review.assigned`    | item, version, by*, reviewer*; an empty reviewer is nobody                 |
+| `review.delegated`   | item, version, by*, reviewer*                                              |
+| `review.reminder`    | item, kind, due                                                            |
+| `review.escalated`   | item, kind, due, role                                                      |
 | `effect.prepared`    | effect, step, section, content (digest)                                    |
 | `effect.done`        | the same                                                                   |
 | `effect.compensated` | the same, by*, reason*                                                     |
@@ -81,7 +88,14 @@ MODEL_CALLED: Final = "model.called"
 CLAIMS_CHECKED: Final = "claims.checked"
 CLAIM_REFUSED: Final = "claim.refused"
 REVIEW_OPENED: Final = "review.opened"
+REVIEW_VOTED: Final = "review.voted"
 REVIEW_DECIDED: Final = "review.decided"
+REVIEW_CLAIMED: Final = "review.claimed"
+REVIEW_RELEASED: Final = "review.released"
+REVIEW_ASSIGNED: Final = "review.assigned"
+REVIEW_DELEGATED: Final = "review.delegated"
+REVIEW_REMINDER: Final = "review.reminder"
+REVIEW_ESCALATED: Final = "review.escalated"
 EFFECT_PREPARED: Final = "effect.prepared"
 EFFECT_DONE: Final = "effect.done"
 EFFECT_COMPENSATED: Final = "effect.compensated"

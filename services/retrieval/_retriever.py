@@ -162,6 +162,10 @@ class Retriever:
         columns = tuple(c.model_copy(update={"sensitivity": highest}) for c in table.columns)
         return Table(columns, table.data, table.key)
 
+    def check(self, sql: str) -> None:
+        """Raise `QueryRefused`, with all that the guard has against it, unless *sql* may run."""
+        self._admitted(sql)
+
     def _admitted(self, sql: str) -> Verdict:
         """The guard's verdict; every statement passes here, our own too."""
         attributes = {telemetry.OPERATION: "execute_tool", telemetry.TOOL_NAME: "sql_guard"}
@@ -176,7 +180,12 @@ class Retriever:
             span.set_attribute(telemetry.GUARD_RULE, ", ".join(rules))
             load.refused(rules)
             first = verdict.violations[0]
-            raise QueryRefused(first.message, hint=first.hint)
+            raise QueryRefused(
+                first.message,
+                hint=first.hint,
+                statement=sql,
+                findings=tuple((v.rule, v.message, v.hint) for v in verdict.violations),
+            )
 
     def _values(self, verdict: Verdict) -> dict[str, Any]:
         """The parameters that the statement takes, those of row filters among them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
@@ -21,6 +22,8 @@ ItemKind: TypeAlias = Literal[
     "publication",
 ]
 ItemStatus: TypeAlias = Literal["open", "decided", "superseded"]
+Severity: TypeAlias = Literal["red", "amber", "green", "none"]
+Notice: TypeAlias = Literal["reminder", "escalation"]
 DecisionKind: TypeAlias = Literal["approve", "edit", "reject", "respond"]
 
 _Words: TypeAlias = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -38,6 +41,8 @@ class Edit(Frozen):
 
     kind: Literal["edit"] = "edit"
     text: _Words
+    of: Literal["question", "query"] = "question"
+    """Whether the text is the question worded anew, or the refused query as SQL."""
 
 
 class Reject(Frozen):
@@ -57,6 +62,56 @@ class Respond(Frozen):
 Decision: TypeAlias = Annotated[Approve | Edit | Reject | Respond, Field(discriminator="kind")]
 
 _DECISION: Final[TypeAdapter[Approve | Edit | Reject | Respond]] = TypeAdapter(Decision)
+
+
+class Vote(Frozen):
+    """What one person said; approvals that are not enough yet leave the item open."""
+
+    by: str
+    at: UtcTime
+    kind: DecisionKind
+    note: str = ""
+    key: str = ""
+    """Of the form or command that sent it, so that sending it twice counts once."""
+
+
+class Claim(Frozen):
+    """Somebody has the item open and means to decide it."""
+
+    by: str
+    at: UtcTime
+    until: UtcTime
+
+
+class Change(Frozen):
+    """One thing that happened to an item, for whoever looked at it before."""
+
+    version: int
+    """Of the item afterwards."""
+    at: UtcTime
+    by: str
+    what: str
+    to: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}{f' {self.to}' if self.to else ''} by {self.by} at {self.at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+class Deadline(Frozen):
+    """When an item is reminded of, due, and passed on to a role."""
+
+    remind_at: UtcTime
+    due_at: UtcTime
+    escalate_at: UtcTime
+    escalate_to: str
+
+
+class Finding(Frozen):
+    """One thing that the guard has against a query."""
+
+    rule: str
+    message: str
+    hint: str = ""
 
 
 class ReviewItem(Frozen):
@@ -83,6 +138,55 @@ class ReviewItem(Frozen):
     decision: Decision | None = None
     decided_by: str | None = None
     decided_at: UtcTime | None = None
+    template: str = ""
+    requested_by: str = ""
+    """Who asked for the run."""
+    severity: Severity = "none"
+    at_risk: str = ""
+    """What is at stake, as the report prints it; empty where that is not known."""
+    query: str = ""
+    """The statement that was refused."""
+    findings: tuple[Finding, ...] = ()
+    """What the guard has against it."""
+    version: int = 1
+    """Grows with each change that matters to a decision."""
+    needed: int = 1
+    approvers: tuple[str, ...] = ()
+    """Who alone may approve; everybody whose role lets them when it is empty."""
+    votes: tuple[Vote, ...] = ()
+    assignee: str | None = None
+    claim: Claim | None = None
+    deadline: Deadline | None = None
+    told: tuple[Notice, ...] = ()
+    """Which notices of its deadline have been given."""
+    escalated_to: str = ""
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def approved_by(self) -> tuple[str, ...]:
+        """Who has approved, first to last."""
+        return tuple(vote.by for vote in self.votes if vote.kind == "approve")
+
+    @property
+    def is_second(self) -> bool:
+        """Whether it waits for another approval than those it has."""
+        return self.status == "open" and bool(self.approved_by)
+
+    def claimed_by(self, at: datetime) -> str | None:
+        """Who has it open at that time."""
+        return self.claim.by if self.claim is not None and self.claim.until > at else None
+
+    def is_overdue(self, at: datetime) -> bool:
+        return self.status == "open" and self.deadline is not None and self.deadline.due_at <= at
+
+    @property
+    def next_notice(self) -> tuple[Notice, datetime] | None:
+        """What is to be said next about its deadline, and when; None when all is said."""
+        if self.status != "open" or self.deadline is None:
+            return None
+        if "reminder" not in self.told and "escalation" not in self.told:
+            return "reminder", self.deadline.remind_at
+        return None if "escalation" in self.told else ("escalation", self.deadline.escalate_at)
 
     @classmethod
     def for_wait(cls, run_id: str, interrupt_id: str, **fields: Any) -> Self:

@@ -8,71 +8,52 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from services.errors import DecisionRefused, NotFound
+from services.errors import NotFound
 from services.failpoints import failpoint
 from services.store import redis_errors
 
-from ._items import Approve, Decision, ItemStatus, ReviewItem
+from ._items import Decision, ItemStatus, Notice, ReviewItem
+from ._names import names, renamed
+from ._people import assigned, claimed, delegated, released, unassigned
+from ._policy import ReviewPolicy
+from ._scripts import CREATE, REMOVE, REPLACE
+from ._voting import Ballot, voted
 
 _ITEM: Final = "assay:review:item:"
 _BY_TIME: Final = "assay:review:time"
 _OPEN: Final = "assay:review:open"
 _BY_RUN: Final = "assay:review:run:"
 _ANSWERED: Final = "assay:review:answered"
+_DUE: Final = "assay:review:due"
 _PAGE: Final = 200
 _ALL: Final = 1_000_000_000
 _NO_ITEM: Final = "There is no review item of that id."
 _SEE: Final = "See `assay review list`."
 
-_CREATE: Final = """
-local known = redis.call('GET', KEYS[1])
-if known then return known end
-redis.call('SET', KEYS[1], ARGV[1])
-redis.call('ZADD', KEYS[2], ARGV[2], ARGV[3])
-redis.call('ZADD', KEYS[3], ARGV[2], ARGV[3])
-redis.call('SADD', KEYS[4], ARGV[3])
-return ARGV[1]
-"""
-
-# A retry after a lost answer finds its own value in place: that is a success too.
-_REPLACE: Final = """
-local current = redis.call('GET', KEYS[1])
-if current == ARGV[2] then return 1 end
-if current ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2])
-redis.call('ZREM', KEYS[2], ARGV[3])
-if ARGV[4] == '1' then redis.call('SADD', KEYS[3], ARGV[3]) end
-return 1
-"""
-
-_REMOVE: Final = """
-for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
-  redis.call('UNLINK', ARGV[1] .. id)
-  redis.call('ZREM', KEYS[2], id)
-  redis.call('ZREM', KEYS[3], id)
-  redis.call('SREM', KEYS[4], id)
-end
-return redis.call('UNLINK', KEYS[1])
-"""
-
 
 class ReviewQueue:
     """Items by id, by run, and in the order they were opened."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, policy: ReviewPolicy | None = None) -> None:
         self._redis = redis
+        self.policy = policy or ReviewPolicy()
 
     @failpoint("reviews.open")
     async def open_item(self, item: ReviewItem) -> ReviewItem:
-        """The stored item: *item* itself, or the one that already stands for the same wait."""
-        script = self._redis.register_script(_CREATE)
+        """
+        The stored item: *item* with what the policy asks for, or the one that already stands for
+        the same wait.
+        """
+        opened = self.policy.applied(item)
+        script = self._redis.register_script(CREATE)
         with redis_errors():
             stored = await script(
-                keys=[_ITEM + item.id, _BY_TIME, _OPEN, _BY_RUN + item.run_id],
+                keys=[_ITEM + item.id, _BY_TIME, _OPEN, _BY_RUN + item.run_id, _DUE],
                 args=[
-                    item.model_dump_json(),
+                    opened.model_dump_json(),
                     int(item.created_at.timestamp() * 1_000_000),
                     item.id,
+                    _notice_at(opened),
                 ],
             )
         return ReviewItem.model_validate_json(stored)
@@ -138,7 +119,7 @@ class ReviewQueue:
         )
 
     @failpoint("reviews.decide")
-    async def decide(
+    async def decide(  # noqa: PLR0913 (a decision, and all that it is checked against)
         self,
         item_id: str,
         decision: Decision,
@@ -146,27 +127,87 @@ class ReviewQueue:
         by: str,
         at: datetime,
         report_digest: str | None = None,
+        version: int | None = None,
+        key: str = "",
+        single_user: bool = False,
     ) -> ReviewItem:
         """
-        Record a decision, once; the decided item.
+        Record a decision, once; the item as it is then.
 
-        *report_digest* is what the person saw: an approval of anything else is refused. Until
+        An approval that is not enough leaves the item open, with the vote. *report_digest* and
+        *version* are what the person saw: an approval of anything else is refused. Until
         `followed` is told, `answered` names the item: a decision whose process died here is not lost.
         """
+        ballot = Ballot(
+            decision=decision,
+            by=by,
+            at=at,
+            report_digest=report_digest,
+            version=version,
+            key=key,
+            single_user=single_user,
+        )
+        enough = self.policy.single_user_approvals
+        return await self._change(
+            item_id, lambda item: voted(item, ballot, single_user_approvals=enough)
+        )
 
-        def decided(item: ReviewItem) -> ReviewItem:
-            _check(item, decision, report_digest)
-            return ReviewItem.model_validate(
-                {
-                    **dict(item),
-                    "status": "decided",
-                    "decision": decision,
-                    "decided_by": by,
-                    "decided_at": at,
-                }
+    def needed(self, item: ReviewItem, *, single_user: bool = False) -> int:
+        """How many approvals the item takes."""
+        return min(item.needed, self.policy.single_user_approvals) if single_user else item.needed
+
+    @failpoint("reviews.claim")
+    async def claim(self, item_id: str, *, by: str, at: datetime, take: bool = False) -> ReviewItem:
+        """
+        Have the item open for a while: until then nobody else decides it.
+
+        Raises `DecisionRefused` when somebody else has it, unless it is to be taken over.
+        """
+        lasting = self.policy.claim_for
+        return await self._change(
+            item_id, lambda item: claimed(item, by=by, at=at, lasting=lasting, take=take)
+        )
+
+    @failpoint("reviews.release")
+    async def release(self, item_id: str, *, by: str, at: datetime) -> ReviewItem:
+        """Have the item open no more."""
+        return await self._change(item_id, lambda item: released(item, by=by, at=at))
+
+    @failpoint("reviews.assign")
+    async def assign(
+        self, item_id: str, to: str | None, *, by: str, at: datetime, version: int | None = None
+    ) -> ReviewItem:
+        """Give the item to a person, or to nobody."""
+        return await self._change(
+            item_id,
+            lambda item: (
+                unassigned(item, by=by, at=at, version=version)
+                if to is None
+                else assigned(item, to, by=by, at=at, version=version)
+            ),
+        )
+
+    @failpoint("reviews.delegate")
+    async def delegate(
+        self, item_id: str, to: str, *, by: str, at: datetime, version: int | None = None
+    ) -> ReviewItem:
+        """Hand the item on, by whoever has it."""
+        return await self._change(
+            item_id, lambda item: delegated(item, to, by=by, at=at, version=version)
+        )
+
+    async def due(self, at: datetime, *, limit: int = _PAGE) -> tuple[ReviewItem, ...]:
+        """Items of whose deadline something is to be said by then."""
+        with redis_errors():
+            ids = await self._redis.zrangebyscore(
+                _DUE, "-inf", int(at.timestamp() * 1_000_000), start=0, num=limit
             )
+        return tuple(i for i in await self._load(ids) if i.next_notice is not None)
 
-        return await self._change(item_id, decided, answered=True)
+    @failpoint("reviews.told")
+    async def told(self, item_id: str, notice: Notice) -> ReviewItem:
+        """Note that something was said about the item's deadline; an escalated item has its role."""
+        return await self._change(item_id, lambda item: _told(item, notice))
 
     async def answered(self) -> tuple[ReviewItem, ...]:
         """Decided items that nobody has seen to since."""
@@ -190,32 +231,33 @@ class ReviewQueue:
     @failpoint("reviews.remove")
     async def remove(self, run_id: str) -> None:
         """Remove all items of a run, in one step."""
-        script = self._redis.register_script(_REMOVE)
+        script = self._redis.register_script(REMOVE)
         with redis_errors():
-            await script(keys=[_BY_RUN + run_id, _BY_TIME, _OPEN, _ANSWERED], args=[_ITEM])
+            await script(keys=[_BY_RUN + run_id, _BY_TIME, _OPEN, _ANSWERED, _DUE], args=[_ITEM])
 
     async def forget(self, person: str, *, name: str) -> tuple[ReviewItem, ...]:
-        """Put *name* in place of a person's in all that they decided; the changed items."""
-        decided = [i for i in await self.list(None, limit=_ALL) if i.decided_by == person]
+        """Put *name* in place of a person's in all that they did; the changed items."""
+        named = [item for item in await self.list(None, limit=_ALL) if names(item, person)]
         return tuple(
-            [
-                await self._change(item.id, lambda i: i.model_copy(update={"decided_by": name}))
-                for item in decided
-            ]
+            [await self._change(item.id, lambda i: renamed(i, person, name)) for item in named]
         )
 
-    async def _change(
-        self, item_id: str, change: Callable[[ReviewItem], ReviewItem], *, answered: bool = False
-    ) -> ReviewItem:
-        script = self._redis.register_script(_REPLACE)
-        keys = [_ITEM + item_id, _OPEN, _ANSWERED]
+    async def _change(self, item_id: str, change: Callable[[ReviewItem], ReviewItem]) -> ReviewItem:
+        script = self._redis.register_script(REPLACE)
+        keys = [_ITEM + item_id, _OPEN, _ANSWERED, _DUE]
         while True:
             old = await self._content(item_id)
-            changed = change(ReviewItem.model_validate_json(old))
-            new = changed.model_dump_json().encode()
+            before = ReviewItem.model_validate_json(old)
+            after = change(before)
+            if after == before:
+                return before
+            is_open = after.status == "open"
+            answered = after.status == "decided" and before.status == "open"
+            new = after.model_dump_json().encode()
+            args = [old, new, item_id, int(answered), int(is_open), _notice_at(after)]
             with redis_errors():
-                if await script(keys=keys, args=[old, new, item_id, int(answered)]):
-                    return changed
+                if await script(keys=keys, args=args):
+                    return after
 
     async def _content(self, item_id: str) -> bytes | str:
         with redis_errors():
@@ -250,23 +292,16 @@ def _superseded(item: ReviewItem) -> ReviewItem:
     return item.model_copy(update={"status": "superseded"}) if item.status == "open" else item
 
 
-def _check(item: ReviewItem, decision: Decision, report_digest: str | None) -> None:
-    if item.status == "superseded":
-        raise DecisionRefused(
-            f"Item {item.id} no longer waits: the run has gone another way.",
-            hint=f"See `assay run show {item.run_id}`.",
-        )
-    if item.decided_by is not None and item.decided_at is not None and item.decision is not None:
-        raise DecisionRefused(
-            f"Item {item.id} was already decided: {item.decision.kind} by {item.decided_by} at {item.decided_at:%Y-%m-%d %H:%M:%S} UTC."
-        )
-    if decision.kind not in item.choices:
-        raise DecisionRefused(
-            f"Item {item.id} does not take '{decision.kind}'.",
-            hint=f"It takes {', '.join(item.choices)}.",
-        )
-    if isinstance(decision, Approve) and report_digest not in (None, item.report_digest):
-        raise DecisionRefused(
-            f"Item {item.id} is about another version of the report than the one approved.",
-            hint=f"Look at it again with `assay review show {item.id}`.",
-        )
+def _told(item: ReviewItem, notice: Notice) -> ReviewItem:
+    if item.status != "open" or notice in item.told:
+        return item
+    update: dict[str, object] = {"told": (*item.told, notice)}
+    if notice == "escalation" and item.deadline is not None:
+        update["escalated_to"] = item.deadline.escalate_to
+    return item.model_copy(update=update)
+
+
+def _notice_at(item: ReviewItem) -> str:
+    """When something is to be said about its deadline, in microseconds; empty for never."""
+    notice = item.next_notice
+    return "" if notice is None else str(int(notice[1].timestamp() * 1_000_000))

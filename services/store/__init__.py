@@ -46,6 +46,7 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:review:open`            | zset   | the same, of the open ones only                    |
 | `assay:review:run:RUN`         | set    | the items of a run                                 |
 | `assay:review:answered`        | set    | decided items whose runs nobody has queued yet     |
+| `assay:review:due`             | zset   | open items by when their deadline is spoken of next |
 | `assay:webhook:...`            |        | calls from outside and to it:                      |
 | - `sources`, `endpoints`       | hash   | `StoredSource` and `Endpoint` by name or id        |
 | - `seen:SOURCE:DIGEST`         | string | digest of the body of a webhook id; expires        |

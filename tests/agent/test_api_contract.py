@@ -38,6 +38,8 @@ BODIES = {
     "reject": {"reason": "x"},
     "edit": {"text": "x"},
     "respond": {"text": "x"},
+    "assign": {"to": "x"},
+    "delegate": {"to": "x"},
 }
 FORMAT = "json"
 EVIDENCE = "ev_0123456789abcdef01234567"

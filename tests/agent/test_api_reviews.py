@@ -131,3 +131,40 @@ async def test_a_publication_is_decided_by_who_may_publish(own_runner: Runner) -
         (await own_runner.stores.audit.personal("r1"))[said["by"]]
         for said in await entries(own_runner, "r1", "review.decided")
     ]
+
+
+async def test_who_has_an_item_is_arranged_over_http(own_runner: Runner) -> None:
+    """Claimed, assigned and delegated; a stale version is a conflict that says what changed."""
+    await put(own_runner, 1, tenant="a")
+    item = await ask(own_runner, 1)
+    ada = await carrying(own_runner, "Ada", "reviewer", tenant="a")
+    bob = await carrying(own_runner, "Bob", "reviewer", tenant="a")
+    here = f"/v1/reviews/{item.id}"
+    claimed = await ada.post(f"{here}/claim")
+    held = await bob.post(f"{here}/reject", json={"reason": "x"})
+    await ada.post(f"{here}/release")
+    given = await ada.post(f"{here}/assign", json={"to": "Ada", "version": 1})
+    stale = await bob.post(f"{here}/reject", json={"reason": "x", "version": 1})
+    handed = await ada.post(f"{here}/delegate", json={"to": "Bob"})
+    refused = await ada.post(f"{here}/delegate", json={"to": "Bob"})
+
+    assert "Ada" == claimed.json()["claim"]["by"]
+    assert (409, "A302") == (held.status_code, held.json()["code"])
+    assert ("Ada", 2) == (given.json()["assignee"], given.json()["version"])
+    assert (409, "A310") == (stale.status_code, stale.json()["code"])
+    assert "assigned to Ada by Ada" in stale.json()["title"]
+    assert ("Bob", 409) == (handed.json()["assignee"], refused.status_code)
+
+
+async def test_a_decision_sent_twice_over_http_counts_once(own_runner: Runner) -> None:
+    """Under one `Idempotency-Key`; without, the second is told of the first."""
+    await put(own_runner, 1, tenant="a")
+    item = await ask(own_runner, 1)
+    ada = await carrying(own_runner, "Ada", "reviewer", tenant="a")
+    path, body = f"/v1/reviews/{item.id}/reject", {"reason": "stale prices"}
+    first = await ada.post(path, json=body, headers={"Idempotency-Key": "k-1"})
+    second = await ada.post(path, json=body, headers={"Idempotency-Key": "k-1"})
+    third = await ada.post(path, json=body)
+
+    assert first.json() == second.json()
+    assert (200, 200, 409) == (first.status_code, second.status_code, third.status_code)

@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from agent.comparison import Difference
+from agent.driving import now
 from agent.intake import prepare
 from agent.lanes import lanes
 from agent.opening import open_retriever
@@ -28,10 +29,11 @@ from agent.timeline import timeline
 from agent.web.app import make_app
 from agent.web.pages.compare import moved_words
 from reports.document import Figure
-from services.access import Identity, Role, Sessions
+from services.access import Identity, Role, Sessions, Users
 from services.audit import AuditEntry, events
 from services.review import Approve, Reject
 from services.settings import load_settings
+from tests.agent.browsers import PASSWORD
 from tests.agent.conftest import close_home, make_home
 from tests.agent.driven import QUESTION, nobody
 from tests.agent.homes import Home
@@ -127,7 +129,7 @@ async def own(make_runner: Any) -> AsyncIterator[Runner]:
 
 
 async def browser(
-    runner: Runner, *roles: Role, tenant: str | None = None, is_open: bool = False
+    runner: Runner, *roles: Role, tenant: str = "", is_open: bool = False
 ) -> httpx.AsyncClient:
     """A signed-in browser; an open server needs no sign-in."""
     app = make_app(runner.settings)
@@ -138,11 +140,18 @@ async def browser(
         follow_redirects=False,
     )
     if not is_open:
-        who = Identity(name="Grace", kind="user", tenant=tenant, roles=frozenset(roles))
+        who = await _known(runner, "-".join(("Grace", *roles, tenant)), frozenset(roles), tenant)
         cookie, session = await Sessions(runner.stores.redis).open(who)
         client.cookies.set("assay_session", cookie, domain="127.0.0.1")
         client.headers["x-test-csrf"] = session.csrf
     return client
+
+
+async def _known(runner: Runner, name: str, roles: frozenset[Role], tenant: str) -> Identity:
+    users = Users(runner.stores.redis)
+    if user := await users.find(name):
+        return user.identity
+    return (await users.add(name, PASSWORD, roles=roles, tenant=tenant, at=now())).identity
 
 
 async def post(client: httpx.AsyncClient, path: str, **fields: str) -> httpx.Response:
@@ -286,7 +295,7 @@ async def test_a_run_is_started_by_a_form(own: Runner) -> None:
     [record] = await own.stores.runs.list()
 
     assert (303, f"/runs/{record.id}") == (started.status_code, started.headers["location"])
-    assert ("a", "Grace", True) == (record.tenant, record.request["requested_by"], record.left)
+    assert ("a", "Grace-analyst-a", True) == (record.tenant, record.request["requested_by"], record.left)
     assert [403, 403] == [forged.status_code, barred.status_code]
     assert 422 == wrong.status_code
     assert "The date is not valid" in wrong.text

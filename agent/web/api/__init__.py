@@ -1,10 +1,11 @@
 """The JSON API, a file a subject."""
 
-from . import artefacts, events, inbox, reviews, runs, schedules, steering, webhooks, whoami
+from . import artefacts, desk, events, inbox, reviews, runs, schedules, steering, webhooks, whoami
 
 routers = (
     *(runs.router, steering.router, events.router, artefacts.router),
-    *(reviews.router, inbox.router, schedules.router, webhooks.router, whoami.router),
+    *(reviews.router, desk.router, inbox.router),
+    *(schedules.router, webhooks.router, whoami.router),
 )
 
 __all__ = ["routers"]

@@ -20,6 +20,11 @@ RunId: TypeAlias = Annotated[
     Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$", examples=["quarterly-2026-09"]),
 ]
 ReportStatus: TypeAlias = Literal["DRAFT", "APPROVED", "REJECTED", "WITHDRAWN"]
+PersonName: TypeAlias = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
+SeenVersion: TypeAlias = Annotated[
+    int | None,
+    Field(ge=1, le=1_000_000_000, description="Of the item that was seen; 409 if it has changed."),
+]
 Words: TypeAlias = Annotated[str, Field(max_length=2_000)]
 
 _RUN: dict[str, Any] = {
@@ -326,6 +331,7 @@ class Approval(Frozen):
     note: Words = ""
     report_digest: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     """What was seen: an approval of a report that is another by now is refused."""
+    version: SeenVersion = None
 
 
 class Text(Frozen):
@@ -334,6 +340,39 @@ class Text(Frozen):
     model_config = _example({"text": "NPL ratio by segment at the end of June"})
 
     text: str = Field(min_length=1, max_length=4_000, pattern=r"\S")
+    version: SeenVersion = None
+
+
+class EditedText(Text):
+    """The question worded anew, or SQL in place of a refused query; the guard checks that again."""
+
+    text: str = Field(min_length=1, max_length=20_000, pattern=r"\S")
+    of: Literal["question", "query"] = "question"
+
+
+class ClaimWish(Frozen):
+    """How to claim an item."""
+
+    take: bool = False
+    """Even if somebody else has it open."""
+
+
+class Assignment(Frozen):
+    """Who is to decide an item; null for nobody."""
+
+    model_config = _example({"to": "Bob"}, {"to": None, "version": 3})
+
+    to: PersonName | None
+    version: SeenVersion = None
+
+
+class Delegation(Frozen):
+    """Who decides an item instead."""
+
+    model_config = _example({"to": "Eve"})
+
+    to: PersonName
+    version: SeenVersion = None
 
 
 class Rejection(Frozen):
@@ -342,6 +381,7 @@ class Rejection(Frozen):
     model_config = _example({"reason": "stale prices"})
 
     reason: str = Field(min_length=1, max_length=2_000, pattern=r"\S")
+    version: SeenVersion = None
 
 
 def links_of(record: RunRecord) -> dict[str, str]:

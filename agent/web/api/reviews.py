@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from agent.web.access import needs
 from agent.web.api import cursors
 from agent.web.api.cursors import Cursor, Limit
-from agent.web.api.models import Approval, Rejection, ReviewList, Text
+from agent.web.api.models import Approval, EditedText, Rejection, ReviewList, Text
 from agent.web.serving import promptly, runner_of
 from services.access import Identity
 from services.review import (
@@ -27,6 +27,15 @@ router = APIRouter(prefix="/v1/reviews", tags=["reviews"])
 Reader = Annotated[Identity, Depends(needs("read"))]
 Reviewer = Annotated[Identity, Depends(needs("answer"))]
 ItemId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,80}$", examples=["rv-0123456789"])]
+DecisionKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        max_length=100,
+        pattern=r"^[!-~]*$",
+        description="The same decision sent again under the same key counts once.",
+    ),
+]
 
 
 @router.get("", operation_id="listReviews")
@@ -60,41 +69,72 @@ async def list_reviews(  # noqa: PLR0913, PLR0917 (a parameter of the query each
 @router.get("/{item_id}", operation_id="showReview")
 async def show(request: Request, item_id: ItemId, who: Reader) -> ReviewItem:
     """One item with everything a decision needs."""
-    return await _visible(request, who, item_id)
+    return await visible_item(request, who, item_id)
 
 
 @router.post("/{item_id}/approve", operation_id="approveReview")
 async def approve(
-    request: Request, item_id: ItemId, who: Reviewer, body: Approval | None = None
+    request: Request,
+    item_id: ItemId,
+    who: Reviewer,
+    body: Approval | None = None,
+    key: DecisionKey = "",
 ) -> ReviewItem:
     """Approve: publish the report, or try the failed step again."""
     given = body or Approval()
     decision = parse_decision({"kind": "approve", "note": given.note})
-    return await _decide(request, who, item_id, decision, digest=given.report_digest)
+    return await _decide(
+        request,
+        who,
+        item_id,
+        decision,
+        digest=given.report_digest,
+        version=given.version,
+        key=key,
+    )
 
 
 @router.post("/{item_id}/edit", operation_id="editReview")
-async def edit(request: Request, item_id: ItemId, who: Reviewer, body: Text) -> ReviewItem:
+async def edit(
+    request: Request,
+    item_id: ItemId,
+    who: Reviewer,
+    body: EditedText,
+    key: DecisionKey = "",
+) -> ReviewItem:
     """Go on with another input than the one that failed."""
-    decision = parse_decision({"kind": "edit", "text": body.text})
-    return await _decide(request, who, item_id, decision)
+    decision = parse_decision({"kind": "edit", "text": body.text, "of": body.of})
+    return await _decide(request, who, item_id, decision, version=body.version, key=key)
 
 
 @router.post("/{item_id}/reject", operation_id="rejectReview")
-async def reject(request: Request, item_id: ItemId, who: Reviewer, body: Rejection) -> ReviewItem:
+async def reject(
+    request: Request,
+    item_id: ItemId,
+    who: Reviewer,
+    body: Rejection,
+    key: DecisionKey = "",
+) -> ReviewItem:
     """Reject: do not publish, or leave the failed section out."""
     decision = parse_decision({"kind": "reject", "reason": body.reason})
-    return await _decide(request, who, item_id, decision)
+    return await _decide(request, who, item_id, decision, version=body.version, key=key)
 
 
 @router.post("/{item_id}/respond", operation_id="respondToReview")
-async def respond(request: Request, item_id: ItemId, who: Reviewer, body: Text) -> ReviewItem:
+async def respond(
+    request: Request,
+    item_id: ItemId,
+    who: Reviewer,
+    body: Text,
+    key: DecisionKey = "",
+) -> ReviewItem:
     """Answer a clarification; the run goes on with it."""
     decision = parse_decision({"kind": "respond", "text": body.text})
-    return await _decide(request, who, item_id, decision)
+    return await _decide(request, who, item_id, decision, version=body.version, key=key)
 
 
-async def _visible(request: Request, who: Identity, item_id: str) -> ReviewItem:
+async def visible_item(request: Request, who: Identity, item_id: str) -> ReviewItem:
+    """An item of their tenant; raises `NotFound`, in the same words, for another's and for none."""
     async with promptly():
         return await runner_of(request).stores.reviews.get(item_id, tenant=who.tenant)
 
@@ -106,9 +146,13 @@ async def _decide(
     decision: Decision,
     *,
     digest: str | None = None,
+    version: int | None = None,
+    key: str = "",
 ) -> ReviewItem:
-    item = await _visible(request, who, item_id)
+    item = await visible_item(request, who, item_id)
     if item.kind == "publication":
         who.require("publish")
-    async with promptly():
-        return await runner_of(request).decide(item.id, decision, by=who.name, digest=digest)
+    # Not bounded: an edited query is put before the guard, on the run's own snapshot.
+    return await runner_of(request).decide(
+        item.id, decision, by=who.name, digest=digest, version=version, key=key
+    )

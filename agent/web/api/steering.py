@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from agent.driving import now
 from agent.rewind import Place
-from agent.steering import keep, see_to
 from agent.web.access import needs
 from agent.web.api.models import (
     Fork,
@@ -22,16 +19,14 @@ from agent.web.api.models import (
     Withdrawal,
     links_of,
 )
+from agent.web.asking import ask
 from agent.web.serving import promptly, runner_of, visible_run
 from services.access import Identity
-from services.store import Ask, AskKind, Asks
+from services.store import AskKind
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
 Steerer = Annotated[Identity, Depends(needs("steer"))]
 Publisher = Annotated[Identity, Depends(needs("publish"))]
-
-_WORTH_WAITING: Final = 1.0
-"""Seconds within which most of what is asked is done: nobody drives the run."""
 
 
 @router.post("/{run_id}/cancel", status_code=202, operation_id="cancelRun")
@@ -80,34 +75,9 @@ async def fork(
 async def _ask(
     request: Request, who: Identity, run_id: str, kind: AskKind, *, reason: str, to: str = ""
 ) -> Steered:
-    """
-    Keep what is asked and begin with it.
-
-    It is the store's from then on: this process may end, and another sees to it.
-    """
-    runner = runner_of(request)
     record = await visible_run(request, who, run_id)
-    ask = Ask(
-        id=secrets.token_hex(8),
-        run_id=run_id,
-        kind=kind,
-        by=who.name,
-        reason=reason,
-        to=to,
-        at=now(),
-    )
-    async with promptly():
-        kept = await keep(runner, record, ask)
-    work = asyncio.create_task(see_to(runner, kept))
-    at_work: set[asyncio.Task[object]] = request.app.state.at_work
-    at_work.add(work)
-    work.add_done_callback(at_work.discard)
-    await asyncio.wait({work}, timeout=_WORTH_WAITING)
-    if work.done() and (error := work.result()) is not None:
-        raise error
-    async with promptly():
-        is_open = await Asks(runner.stores.redis).is_open(kept)
-        record = await runner.stores.runs.get(run_id)
+    done = await ask(request, who, record, kind, reason=reason, to=to)
+    record = await visible_run(request, who, run_id)
     return Steered(
-        run_id=run_id, asked=kind, done=not is_open, status=record.status, links=links_of(record)
+        run_id=run_id, asked=kind, done=done, status=record.status, links=links_of(record)
     )

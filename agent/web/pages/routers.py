@@ -4,8 +4,18 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from agent.web.pages import compare, evidence, report, run_actions, run_history, runs
+from agent.web.pages import (
+    compare,
+    evidence,
+    report,
+    review_forms,
+    reviews,
+    run_actions,
+    run_history,
+    runs,
+)
 
+_OF_RUNS: Final = (runs, report, evidence, compare, run_actions, run_history)
 ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
-    module.router for module in (runs, report, evidence, compare, run_actions, run_history)
+    module.router for module in (*_OF_RUNS, reviews, review_forms)
 )

@@ -16,7 +16,7 @@ from agent.rewind import Place
 from agent.runner import Runner
 from agent.story import Story, story
 from agent.web.access import checked_form, needs
-from agent.web.asking import asking_of
+from agent.web.asking import ask
 from agent.web.pages import page
 from agent.web.pages.run_history import ACTIONS, Action, possible
 from agent.web.pages.runs import day
@@ -59,7 +59,8 @@ async def resume(request: Request, run_id: str, who: Steerer) -> Response:
     """Have a worker go on with the run."""
     told = await _story(request, run_id, who)
     try:
-        await asking_of(request).resume(told, by=who.name)
+        _check_resume(told)
+        await runner_of(request).resume(run_id, by=who.name)
     except (InputConflict, DecisionRefused) as error:
         return await _asked(request, run_id, who, "resume", error=error)
     return _back(run_id)
@@ -68,9 +69,9 @@ async def resume(request: Request, run_id: str, who: Steerer) -> Response:
 @router.post("/runs/{run_id}/cancel", dependencies=_form)
 async def cancel(request: Request, run_id: str, who: Steerer, reason: Reason = "") -> Response:
     """End the run for good."""
-    await visible_run(request, who, run_id)
+    record = await visible_run(request, who, run_id)
     try:
-        await asking_of(request).cancel(run_id, by=who.name, reason=reason.strip())
+        await ask(request, who, record, "cancel", reason=reason.strip())
     except InputConflict as error:
         return await _asked(request, run_id, who, "cancel", error=error)
     return _back(run_id)
@@ -85,10 +86,10 @@ async def rollback(
     reason: Reason = "",
 ) -> Response:
     """Take the run back to a step."""
-    await visible_run(request, who, run_id)
+    record = await visible_run(request, who, run_id)
     try:
-        place = Place.parse(to)
-        await asking_of(request).rollback(run_id, place, by=who.name, reason=reason.strip())
+        place = str(Place.parse(to))
+        await ask(request, who, record, "rollback", reason=reason.strip(), to=place)
     except (Invalid, InputConflict) as error:
         given = {"to": to, "reason": reason}
         return await _asked(request, run_id, who, "rollback", given=given, error=error)
@@ -112,7 +113,7 @@ async def fork(
     try:
         changes = await _changes(runner_of(request), record, given)
         place = Place.parse(at)
-        await asking_of(request).fork(run_id, name, place, by=who.name, changes=changes)
+        await runner_of(request).fork(run_id, name, place, by=who.name, changes=changes, left=True)
     except (Invalid, InputConflict) as error:
         return await _asked(request, run_id, who, "fork", given=given, error=error)
     return _back(name)
@@ -127,14 +128,24 @@ async def withdraw(
     typed: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
     """Take the published report back."""
-    await visible_run(request, who, run_id)
+    record = await visible_run(request, who, run_id)
     try:
         _check_withdrawal(run_id, reason, typed)
-        await asking_of(request).withdraw(run_id, by=who.name, reason=reason.strip())
+        await ask(request, who, record, "withdraw", reason=reason.strip())
     except (Invalid, InputConflict) as error:
         given = {"reason": reason, "typed": typed}
         return await _asked(request, run_id, who, "withdraw", given=given, error=error)
     return _back(run_id)
+
+
+def _check_resume(told: Story) -> None:
+    record = told.record
+    if told.is_over:
+        raise InputConflict(f"Run {record.id} is {record.status}.")
+    if told.driver:
+        raise InputConflict(f"Run {record.id} is under way already, driven by {told.driver}.")
+    if record.status == "waiting":
+        raise InputConflict(f"Run {record.id} waits for a person's decision, not to be resumed.")
 
 
 def _check_withdrawal(run_id: str, reason: str, typed: str) -> None:

@@ -14,7 +14,6 @@ from agent.lanes import lanes
 from agent.story import Story, story
 from agent.trace_tree import trace_tree
 from agent.web.access import needs
-from agent.web.asking import asking_of
 from agent.web.pages import page
 from agent.web.serving import promptly, runner_of, visible_run
 from services.access import Identity, Permission
@@ -114,7 +113,6 @@ async def _values(request: Request, run_id: str, who: Identity) -> dict[str, Any
         "lanes": lanes(told.timeline, now=at),
         "moments": told.timeline.moments(),
         "actions": possible(told),
-        "failure": asking_of(request).failure(told.record.id),
         "queue": await runner_of(request).stores.queue.state(),
         "at": at,
     }

@@ -1,0 +1,43 @@
+"""What must happen to an item and its indexes in one step."""
+
+from __future__ import annotations
+
+from typing import Final
+
+CREATE: Final = """
+local known = redis.call('GET', KEYS[1])
+if known then return known end
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('ZADD', KEYS[2], ARGV[2], ARGV[3])
+redis.call('ZADD', KEYS[3], ARGV[2], ARGV[3])
+redis.call('SADD', KEYS[4], ARGV[3])
+if ARGV[4] ~= '' then redis.call('ZADD', KEYS[5], ARGV[4], ARGV[3]) end
+return ARGV[1]
+"""
+
+# A retry after a lost answer finds its own value in place: that is a success too.
+REPLACE: Final = """
+local current = redis.call('GET', KEYS[1])
+if current == ARGV[2] then return 1 end
+if current ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+if ARGV[5] ~= '1' then redis.call('ZREM', KEYS[2], ARGV[3]) end
+if ARGV[4] == '1' then redis.call('SADD', KEYS[3], ARGV[3]) end
+if ARGV[6] == '' then
+  redis.call('ZREM', KEYS[4], ARGV[3])
+else
+  redis.call('ZADD', KEYS[4], ARGV[6], ARGV[3])
+end
+return 1
+"""
+
+REMOVE: Final = """
+for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  redis.call('UNLINK', ARGV[1] .. id)
+  redis.call('ZREM', KEYS[2], id)
+  redis.call('ZREM', KEYS[3], id)
+  redis.call('SREM', KEYS[4], id)
+  redis.call('ZREM', KEYS[5], id)
+end
+return redis.call('UNLINK', KEYS[1])
+"""
