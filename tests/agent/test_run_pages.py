@@ -295,7 +295,11 @@ async def test_a_run_is_started_by_a_form(own: Runner) -> None:
     [record] = await own.stores.runs.list()
 
     assert (303, f"/runs/{record.id}") == (started.status_code, started.headers["location"])
-    assert ("a", "Grace-analyst-a", True) == (record.tenant, record.request["requested_by"], record.left)
+    assert ("a", "Grace-analyst-a", True) == (
+        record.tenant,
+        record.request["requested_by"],
+        record.left,
+    )
     assert [403, 403] == [forged.status_code, barred.status_code]
     assert 422 == wrong.status_code
     assert "The date is not valid" in wrong.text
