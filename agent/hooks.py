@@ -25,6 +25,6 @@ def hooks_of(stores: Stores, settings: Settings) -> Hooks:
     return Hooks(
         sources=Sources(redis, vault),
         endpoints=Endpoints(redis, vault, private=settings.webhook_private),
-        deliveries=Deliveries(redis),
+        deliveries=Deliveries(redis, site=settings.public_url.rstrip("/")),
         refused=RefusedCalls(redis),
     )

@@ -121,7 +121,8 @@ class Stores:
     async def tell(self, event: str, item: ReviewItem, at: datetime, **more: str) -> None:
         """Tell whoever listens of an item, once: neither its words nor who decided."""
         said = {"item_id": item.id, "run_id": item.run_id, "kind": item.kind, **more}
-        said |= {"url": f"/v1/reviews/{item.id}", "run_url": f"/v1/runs/{item.run_id}"}
+        said |= {"url": f"/reviews/{item.id}", "run_url": f"/runs/{item.run_id}"}
+        said |= {"api_url": f"/v1/reviews/{item.id}"}
         key = f"{event} {item.id}"
         await self.outbox.put(Event.of(event, said, key=key, at=at, tenant=item.tenant))
 

@@ -268,6 +268,11 @@ class Settings(BaseSettings):
         default=None,
         description="File with the rules of the review queue: approvals, hours of work, deadlines; unset: the default rules.",
     )
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s/?#]+[^\s?#]*)?$",
+        description="Address that people reach `assay serve` at, such as https://assay.example.org; links in webhooks begin with it.",
+    )
     webhook_private: bool = Field(
         default=False,
         description="Send events to private and loopback addresses too, and over plain HTTP.",

@@ -66,7 +66,8 @@ async def _tried(deps: Deps, step: str, section: str) -> tuple[str, ...]:
         if entry.event == events.ATTEMPT_FAILED
         and (entry.fields["step"], entry.fields["section"]) == (step, section)
     ]
-    return (f"tried {len(tries)} times ({', '.join(tries[-5:])})",) if tries else ()
+    count = "once" if len(tries) == 1 else f"{len(tries)} times"
+    return (f"tried {count} ({', '.join(tries[-5:])})",) if tries else ()
 
 
 def _refused(error: BaseException) -> dict[str, Any]:

@@ -344,7 +344,8 @@ def events_of(run: RunRecord, *, was: RunStatus | None) -> tuple[Event, ...]:
         "status": run.status,
         "template": run.template,
         "as_of": run.as_of.isoformat() if run.as_of else None,
-        "url": f"/v1/runs/{run.id}",
+        "url": f"/runs/{run.id}",
+        "api_url": f"/v1/runs/{run.id}",
     }
     if run.failure is not None:
         said["code"] = run.failure.code

@@ -109,14 +109,15 @@ class Delivery(Frozen):
     problem: str = ""
 
     @classmethod
-    def of(cls, event: Event, endpoint: Endpoint, *, at: datetime) -> Delivery:
+    def of(cls, event: Event, endpoint: Endpoint, *, at: datetime, site: str = "") -> Delivery:
+        """Of one event to one endpoint; links in it begin with the address of our *site*."""
         return cls(
             id=f"{event.id}.{endpoint.id}",
             event=event.id,
             type=event.type,
             tenant=event.tenant,
             endpoint=endpoint.id,
-            body=body_of(event),
+            body=body_of(event, site),
             created_at=at,
             began_at=at,
             next_at=at,
@@ -130,23 +131,30 @@ class TakenDelivery(NamedTuple):
     ticket: int
 
 
-def body_of(event: Event) -> str:
+def body_of(event: Event, site: str = "") -> str:
     """An event as it is sent."""
-    document = {"type": event.type, "timestamp": event.at.isoformat(), "data": event.data}
+    links = {name: f"{site}{path}" for name, path in event.data.items() if name.endswith("url")}
+    data = {**event.data, **links}
+    document = {"type": event.type, "timestamp": event.at.isoformat(), "data": data}
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
 class Deliveries:
-    """Deliveries by the time at which they are due, and those that are done or given up."""
+    """
+    Deliveries by the time at which they are due, and those that are done or given up.
 
-    def __init__(self, redis: Redis) -> None:
+    Links in them begin with *site*, the address that people reach us at.
+    """
+
+    def __init__(self, redis: Redis, *, site: str = "") -> None:
         self._redis = redis
+        self._site = site
 
     @failpoint("webhooks.hand_out")
     async def hand_out(self, line: bytes, endpoints: Sequence[Endpoint], *, at: datetime) -> None:
         """Make a delivery for each of *endpoints* of the event in *line*, which leaves the outbox."""
         event = Event.model_validate_json(line)
-        made = [Delivery.of(event, endpoint, at=at) for endpoint in endpoints]
+        made = [Delivery.of(event, endpoint, at=at, site=self._site) for endpoint in endpoints]
         pairs = [part for one in made for part in (one.id, one.model_dump_json())]
         script = self._redis.register_script(_HAND_OUT)
         with redis_errors():

@@ -21,7 +21,7 @@ from agent.runner import Runner
 from services import failpoints
 from services.review import Approve
 from services.store import Event
-from services.webhooks import Endpoint, HttpSender, Persistence, new_secret
+from services.webhooks import Delivery, Endpoint, HttpSender, Persistence, new_secret
 from tests.agent.driven import QUESTION
 from tests.agent.homes import Home
 
@@ -328,9 +328,23 @@ async def test_a_receiver_may_ask_for_time(
         assert 1 == len(receiver.calls)
 
 
+def test_links_are_those_that_people_can_open() -> None:
+    """They begin with the address of our pages, and everything else stays as it is."""
+    said = {"item_id": "rv-1", "url": "/reviews/rv-1", "api_url": "/v1/reviews/rv-1"}
+    event = Event.of("review.opened", said, key="k", at=now(), tenant="")
+    endpoint = Endpoint(id="ep-1", url="https://x.example", sealed="", created_at=now())
+    delivery = Delivery.of(event, endpoint, at=now(), site="https://assay.example")
+
+    assert json.loads(delivery.body)["data"] == {
+        "item_id": "rv-1",
+        "url": "https://assay.example/reviews/rv-1",
+        "api_url": "https://assay.example/v1/reviews/rv-1",
+    }
+
+
 def test_pauses_grow_and_end_within_a_day() -> None:
     """From seconds to hours; some ten tries, and then no more."""
-    from services.webhooks import Answer, Delivery
+    from services.webhooks import Answer
 
     at = datetime(2026, 10, 1, tzinfo=UTC)
     endpoint = Endpoint(id="ep-1", url="https://x.example", sealed="", created_at=at)
