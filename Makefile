@@ -23,7 +23,7 @@ test: setup ## Set up and check everything: format, lint, types, import contract
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: redis
 redis: ## Put Debian's Redis 7 on this machine, for the tests of the checkpointer (needs root and apt)

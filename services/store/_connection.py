@@ -128,7 +128,9 @@ def _translate(error: Exception) -> StoreUnavailable | None:
         return cause
     if isinstance(cause, foreign.RedisError):  # the client wraps what a new connection meets
         return _translate(cause)
-    if isinstance(error, foreign.ResponseError) and str(error).startswith(_UNWRITABLE):
+    # Of an error in a pipeline the client first says which command it was.
+    said = str(error).rpartition("caused error: ")[2].lstrip("('\"")
+    if isinstance(error, foreign.ResponseError) and said.startswith(_UNWRITABLE):
         return StoreUnavailable(
             "The store cannot write to its disk, and takes nothing new until it can.",
             hint="Free some space on the disk of the store.",

@@ -156,11 +156,26 @@ def outage_in_the_midst(
     assert 0 == served.run("audit", "verify").returncode
 
 
-@pytest.mark.parametrize("how", ["killed", pytest.param("frozen", marks=pytest.mark.slow)])
-def test_runs_wait_for_the_store_and_go_on(
+def test_a_run_waits_for_the_store_and_goes_on(
+    served: ServedHome, server: Server, started: Any
+) -> None:
+    """Longer than a lease; no try is used up, and the report is the same."""
+    shown = started("report", QUESTION, "--run-id", "shown", "--no-input")
+    shown.says("ok", "plan")
+    away(server, "killed", 6.0)
+    assert 3 == shown.wait()
+    shown.says("The store does not answer")
+    served.run("report", QUESTION, "--no-input", "--run-id", "calm")
+
+    check_waited_out(served, "shown", digest_of(served, "calm"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["killed", "frozen"])
+def test_workers_wait_for_the_store_and_go_on(
     served: ServedHome, server: Server, started: Any, how: str
 ) -> None:
-    """Longer than a lease; no try is used up, no worker counts as dead, the report is the same."""
+    """No worker counts as dead, and the runs under way are as if nothing had been."""
     outage_in_the_midst(served, server, started, how, 10.0)
 
 

@@ -46,13 +46,14 @@ def ada(browser: Browser, stocked: Site) -> Iterator[Visit]:
         yield visits("Ada", viewport=DESK)
 
 
-def test_every_page_is_sound(ada: Visit) -> None:
+@pytest.mark.parametrize("each", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_every_page_is_sound(ada: Visit, each: int) -> None:
     """
     Nothing fails on it or is refused by its content policy; axe-core finds nothing serious, in
     light and in dark; it fits on a phone.
     """
     found, kinds = {}, set()
-    for path in walk(ada, most=40):
+    for path in walk(ada, each=each, most=20 * each):
         kinds.add(kind_of(path))
         if wrong := [*ada.takes_faults(), *_looks(ada.page)]:
             found[path] = wrong
