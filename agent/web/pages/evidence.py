@@ -9,15 +9,12 @@ from decimal import Decimal
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from markupsafe import Markup
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import SqlLexer
 
 from agent.runner import Runner
 from agent.web.access import needs
 from agent.web.library import Library, library_of
 from agent.web.pages import page
+from agent.web.pages.highlighting import highlighted
 from agent.web.serving import promptly, runner_of, visible_run
 from reports.document import Figure
 from reports.render import words
@@ -76,7 +73,7 @@ async def evidence_page(
         evidence=evidence,
         kind=words.KIND_WORDS[source.kind],
         computation=source if isinstance(source, ComputationSource) else None,
-        sql=_highlighted(evidence.sql),
+        sql=highlighted(evidence.sql),
         figure=shown,
         exact=words.exact(shown) if shown else "",
         parameters=words.parameters_text(shown.parameters) if shown else "",
@@ -152,11 +149,3 @@ def cell_text(value: Scalar, unit: str) -> str:
             return value.isoformat()
         case _:
             return str(value)
-
-
-def _highlighted(sql: str) -> Markup:
-    """*sql* with pygments' classes; its formatter escapes every piece."""
-    if not sql:
-        return Markup()
-    formatter = HtmlFormatter(nowrap=True, classprefix="sql-")
-    return Markup(highlight(words.laid_out(sql), SqlLexer(), formatter))  # noqa: S704
