@@ -79,7 +79,7 @@ def test_same_request_gives_the_same_digest(shared: Home, draft: Any) -> None:
     [
         pytest.param("credit          retrieve", marks=pytest.mark.slow),
         pytest.param("compose", marks=pytest.mark.slow),
-        "market          analyse",
+        pytest.param("market          analyse", marks=pytest.mark.slow),
     ],
 )
 def test_killed_run_resumes_to_the_same_report(shared: Home, draft: Any, line: str) -> None:
