@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,12 +9,6 @@ import pytest
 from redis.asyncio import Redis
 
 from services.store import EmbeddedServer, connect
-
-
-def pytest_collection_finish() -> None:
-    """What was imported and collected stays: the collector need not look through it again and again."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session")

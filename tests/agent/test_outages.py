@@ -288,6 +288,7 @@ def test_while_the_store_is_away_requests_are_refused_at_once(
     assert max(gone[2], silent[2]) < 5
 
 
+@pytest.mark.slow
 def test_a_run_whose_warehouse_is_locked_is_put_off(served: ServedHome, started: Any) -> None:
     """It has not failed, and goes on once the lock is gone."""
     served.run("run", "start", QUESTION, "--run-id", "r1")

@@ -133,6 +133,7 @@ def test_a_stopped_worker_finishes_its_steps_and_hands_over(home: Home, crew: Cr
     assert 1 == finished.count(("plan", ""))
 
 
+@pytest.mark.slow
 def test_a_poisoned_run_waits_for_a_person_and_stops_no_other(home: Home, crew: Crew) -> None:
     """After three dead workers it is put aside, the next run goes on, and a person decides."""
     start(home, "poison")

@@ -62,6 +62,7 @@ def test_every_page_is_sound(ada: Visit, each: int) -> None:
     assert {"/reviews", "/reviews/*", "/runs", "/runs/*"} <= kinds
 
 
+@pytest.mark.slow
 def test_every_page_can_be_walked_with_the_keyboard(ada: Visit) -> None:
     """The first stop skips to the content; each stop is seen, in the order of the page."""
     found = {}
