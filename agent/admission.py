@@ -11,7 +11,7 @@ from agent.runner import FINISHED, Runner
 from services.audit import events
 from services.batches import Batches
 from services.errors import AssayError, InputConflict, QueueFull
-from services.store import Journal, Priority, RunRecord, asks_the_same
+from services.store import Journal, Priority, RunRecord, asks_the_same, own_id
 
 
 class Arrival(NamedTuple):
@@ -38,7 +38,8 @@ class Admission:
 
     async def accept(self, arrival: Arrival) -> RunRecord:
         """The run, stored and queued; raises as `Runner.accept` does."""
-        return await self._batches.result_of(arrival)
+        named = arrival._replace(run_id=own_id(arrival.run_id, arrival.tenant))
+        return await self._batches.result_of(named)
 
     async def _admit(self, arrivals: list[Arrival]) -> list[RunRecord | Exception]:
         mentioned = await self._journal.mentioned([arrival.run_id for arrival in arrivals])
