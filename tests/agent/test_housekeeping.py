@@ -136,6 +136,29 @@ async def test_a_deleted_run_leaves_its_audit_log_alone(house: Housekeeping) -> 
         await house.delete_run("gone")
 
 
+async def test_a_tenants_deliveries_are_listed_as_they_go(house: Housekeeping) -> None:
+    """In its own index, from the first try to the last and back again; another tenant's shows none."""
+    await listen(house.stores)
+    await make_run(house, "r", days=1, status="done", tenant="a")
+    await make_run(house, "s", days=1, status="done", tenant="a")
+    await tell(house.stores, hand_out=3)
+    deliveries = Deliveries(house.stores.redis)
+
+    async def counts(tenant: str | None) -> list[int]:
+        statuses = ("waiting", "delivered", "dead")
+        return [len(await deliveries.list(status=one, tenant=tenant)) for one in statuses]
+
+    assert [1, 1, 1] == await counts("a") == await counts(None)
+    assert [0, 0, 0] == await counts("b") == await counts("")
+    [dead] = await deliveries.list(status="dead", tenant="a")
+    await deliveries.redeliver(dead.id, at=now())
+    assert [2, 1, 0] == await counts("a") == await counts(None)
+    for run_id in ("r", "s"):
+        await house.delete_run(run_id)
+    assert [0, 0, 0] == await counts("a") == await counts(None)
+    assert () == await house.stores.outbox.waiting()
+
+
 async def test_a_run_under_way_is_not_deleted(house: Housekeeping) -> None:
     """While somebody drives it, neither the dry run nor the real one touches it."""
     await make_run(house, "driven", days=1)

@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 
 from services.errors import FileUnreadable, InputConflict, OutputUnwritable, StoreUnavailable
 from services.store import (
+    LAYOUT,
     Backup,
     BlobStore,
     EmbeddedServer,
@@ -41,7 +42,7 @@ def objects(tmp_path: Path) -> ObjectStore:
 async def fill(redis: Redis, objects: ObjectStore) -> dict[str, str]:
     """One of everything, with bytes that are no text; digests of its contents by size."""
     await redis.set("assay:run:r1", "{}")
-    await redis.set("assay:layout", 2)
+    await redis.set("assay:layout", LAYOUT)
     await redis.zadd("assay:runs:time", {"r1": 1_790_000_000_123_456, "r\xfc": -0.1})
     await redis.hset("assay:checkpoint:{r1}:heads:", mapping={b"\x00\xff": b"\x80", b"b": b""})
     await redis.hset("assay:wide", mapping={str(n): n for n in range(2500)})
@@ -120,6 +121,20 @@ async def test_a_store_that_holds_something_is_replaced_only_by_force(
 
     assert before == await picture(redis)
     assert b"untouched" == await redis.get("other:application")
+
+
+async def test_a_backup_of_an_earlier_layout_is_brought_to_ours(
+    redis: Redis, objects: ObjectStore, tmp_path: Path
+) -> None:
+    """Servers that are up meanwhile look at a store's layout no more."""
+    await fill(redis, objects)
+    await redis.set("assay:layout", 2)
+    await saved(redis, objects, tmp_path / "backup")
+    await redis.flushall()
+    await Restore(redis, objects, tmp_path / "backup").put_back(tmp_path, force=False)
+
+    assert str(LAYOUT).encode() == await redis.get("assay:layout")
+    assert [b"r1"] == await redis.zrange("assay:runs:time:of:", 0, -1)
 
 
 async def test_nothing_is_restored_under_a_driver(
