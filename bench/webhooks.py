@@ -18,6 +18,7 @@ import hmac
 import json
 import os
 import random
+import re
 import secrets
 import socket
 import statistics
@@ -84,10 +85,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rates", type=int, nargs="*", default=[100, 250, 500])
     parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="of each server")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--burst", type=float, default=0, help="seconds of a burst")
     parser.add_argument("--burst-rate", type=int, default=50, help="ten times a worker's capacity")
-    parser.add_argument("--profile", default="", help="file for a profile of the server")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="assay bench ") as folder:
         os.environ |= {"ASSAY_HOME": f"{folder}/home", "ASSAY_OUTPUT": f"{folder}/out"}
@@ -110,7 +111,7 @@ async def measure(options: argparse.Namespace) -> None:
         head = ("calls/s", "p50 ms", "p99 ms", "max ms", "cpu ms")
         print(f"{'':<34}{''.join(f'{name:>9}' for name in head)}  errors")
         rates = {}
-        for name, command in servers(settings.home, options.profile).items():
+        for name, command in servers(settings.home, options.processes).items():
             with serving(command) as (process, port):
                 await fire(port, 50, 2, options.connections, "warm")
                 for rate in options.rates:
@@ -137,16 +138,13 @@ async def declare(stores: Stores) -> None:
         await hooks.sources.add(source, [SECRET], at=datetime.now(UTC))
 
 
-def servers(home: Path, profile: str) -> dict[str, list[str]]:
+def servers(home: Path, processes: int) -> dict[str, list[str]]:
     os.environ["BARE_SOCKET"] = str(EmbeddedServer(home).address())
     (home / "bare.py").write_text(BARE)
-    run = "import uvicorn, bare; uvicorn.run(bare.app, port=PORT, log_level='warning')"
-    bare = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(home)!r}); {run}"]
-    profiler = ["-m", "cProfile", "-o", profile] if profile else []
-    return {
-        "bare": bare,
-        "assay": [sys.executable, *profiler, "-m", "agent", "serve", "--port", "PORT"],
-    }
+    options = ["--port", "PORT", "--log-level", "warning", "--workers", str(processes)]
+    bare = [sys.executable, "-m", "uvicorn", "--app-dir", str(home), "bare:app", *options]
+    serve = ["serve", "--port", "PORT", "--processes", str(processes)]
+    return {"bare": bare, "assay": [sys.executable, "-m", "agent", *serve]}
 
 
 @contextmanager
@@ -159,8 +157,11 @@ def serving(command: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], int]]
     try:
         end = time.monotonic() + 60
         while time.monotonic() < end:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)) as one:
+                one.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                if one.recv(1):
+                    break
+            time.sleep(0.1)
             time.sleep(0.1)
         yield process, port
     finally:
@@ -276,7 +277,7 @@ async def check(stores: Stores) -> None:
 async def burst(stores: Stores, options: argparse.Namespace) -> None:
     """More than workers can do, of all priorities; then what is queued, in which order."""
     sent: dict[str, list[str]] = {priority: [] for priority in PRIORITIES}
-    command = servers(load_settings().home, "")["assay"]
+    command = servers(load_settings().home, options.processes)["assay"]
     with serving(command) as (process, port):
         pid = process.pid
         async with callers(port, len(PRIORITIES)) as made:
@@ -312,17 +313,23 @@ async def burst(stores: Stores, options: argparse.Namespace) -> None:
 
 
 def cpu_of(pid: int) -> float:
-    """Seconds of a core that a process has used."""
-    parts = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
+    """Seconds of a core that a process and its children have used."""
+    used = 0
+    for one in family(pid):
+        stat = Path(f"/proc/{one}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        used += int(stat[11]) + int(stat[12])
+    return used / os.sysconf("SC_CLK_TCK")
 
 
 def resident(pid: int) -> float:
-    """Resident megabytes of a process."""
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1000
-    return float("nan")
+    """Resident megabytes of a process and its children."""
+    status = "".join(Path(f"/proc/{one}/status").read_text(encoding="ascii") for one in family(pid))
+    return sum(int(found) for found in re.findall(r"VmRSS:\s+(\d+)", status)) / 1000
+
+
+def family(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return [pid, *(one for child in children for one in family(int(child)))]
 
 
 if __name__ == "__main__":

@@ -20,6 +20,9 @@ def serve(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    processes: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that share the port.")
+    ] = 1,
     proxy: Annotated[
         str,
         typer.Option(
@@ -48,12 +51,11 @@ def serve(
         err().print(f"no keys, no users: open to {settings.reviewer} on this machine only")
 
     from agent.cli.report import ensure_warehouse
-    from agent.web.app import make_app
     from agent.web.server import listen
 
     ensure_warehouse(settings)
     err().print(f"listening on http://{host}:{port}")
-    listen(make_app(settings), host, port, proxy)
+    listen(host, port, proxy=proxy, processes=processes)
 
 
 async def _is_open(settings: Settings) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -34,14 +34,14 @@ def make_app(settings: Settings) -> Door:
     """The application; who asks is looked up at each route that shows or does anything."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, asyncio.Event]]:
         async with open_runner(settings, patience=PATIENCE) as runner:
             app.state.runner = runner
             app.state.is_open = await is_open(runner.stores.redis, settings)
             warming = asyncio.create_task(webhooks.door_of(app).warm())
             app.state.at_work |= {warming, asyncio.create_task(_keep_seeing(runner))}
             async with mcp_open(app, runner):
-                yield
+                yield {"closing": app.state.closing}
             for task in (tasks := tuple(app.state.at_work)):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

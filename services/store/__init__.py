@@ -82,12 +82,12 @@ from ._limits import Rate, RateLimits
 from ._listing import RunFilter, RunListing, RunPage, RunPlace
 from ._objects import ObjectStore
 from ._outbox import ENDPOINTS, EVENT_TYPES, OUTBOX, Event, EventType, Outbox
-from ._queue import Priority, QueueLoad, QueuePlace, QueueState, RunQueue, Taken
+from ._queue import Priority, QueueLoad, QueuePlace, QueueState, RunQueue, Taken, queue_full
 from ._references import Freed, References
 from ._removal import remove_run
 from ._repeats import Repeat, Repeats
 from ._runs import Failure, RunRecord, RunRegistry, RunStatus, asks_the_same, cursor_of
-from ._scripts import Call, run_for_all
+from ._scripts import Call, run_all
 from ._spending import Budget, Spending, Spent
 from ._tally import Tally
 from ._values import UtcTime, as_bytes
@@ -159,7 +159,8 @@ __all__ = [
     "fence_key",
     "open_home",
     "open_layout",
+    "queue_full",
     "redis_errors",
     "remove_run",
-    "run_for_all",
+    "run_all",
 ]

@@ -18,7 +18,7 @@ from ._connection import redis_errors
 from ._leases import Lease, Wish, grant, hold, holder, lease_key, wish, wished
 from ._outbox import OUTBOX_KEYS, PUT, Event, lines
 from ._queue import Priority
-from ._scripts import Call, run_for_all
+from ._scripts import Call, run_all
 from ._values import UtcTime, as_bytes
 
 RunStatus: TypeAlias = Literal[
@@ -140,7 +140,7 @@ class RunRegistry:
     async def _create(self, records: Sequence[RunRecord]) -> tuple[RunRecord, ...]:
         lines = [record.model_dump_json().encode() for record in records]
         calls = [_creation(record, line) for record, line in zip(records, lines, strict=True)]
-        stored = await run_for_all(self._redis, _CREATE, calls)
+        stored = await run_all(self._redis, calls)
         return tuple(
             record if found == line else RunRecord.model_validate_json(found)
             for record, line, found in zip(records, lines, stored, strict=True)
@@ -332,7 +332,9 @@ def asks_the_same(stored: RunRecord, record: RunRecord) -> bool:
 def _creation(record: RunRecord, line: bytes) -> Call:
     keys = [_RUN + record.id, _BY_TIME, _BY_NAME, _LEFT, _STATES, *OUTBOX_KEYS]
     told = lines(events_of(record, was=None))
-    return Call(keys, [line, _score(record), record.id, int(record.left), record.status, *told])
+    return Call(
+        _CREATE, keys, [line, _score(record), record.id, int(record.left), record.status, *told]
+    )
 
 
 def events_of(run: RunRecord, *, was: RunStatus | None) -> tuple[Event, ...]:
