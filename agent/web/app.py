@@ -56,7 +56,8 @@ def make_app(settings: Settings) -> Door:
     answer_problems(app)
     programs = (webhooks.router, health.router, *api.routers)
     for router in (*programs, login.router, *of_pages.ROUTERS):
-        app.include_router(router)
+        # As they are: what is included is built a second time, at the first request.
+        app.router.routes.extend(router.routes)
     add_mcp(app)
     pages.add_pages(app)
     app.add_middleware(Heads)

@@ -25,6 +25,8 @@ HEAD_SECONDS: Final = 10.0
 """For a whole request line and headers, from the connection or its first byte on."""
 _CONNECTIONS: Final = 2_000
 """At a time; one more is told to come later."""
+_SILENT: Final = 60
+"""Seconds for which a process of several may be silent, as one is that still starts; then it is replaced."""
 _SWITCH: Final = 0.001
 """Seconds after which a thread that flushed a file has its turn: an answer waits for it."""
 
@@ -51,6 +53,7 @@ def listen(host: str, port: int, *, proxy: str = "", processes: int = 1) -> None
         limit_concurrency=_CONNECTIONS,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=GRACE,
+        timeout_worker_healthcheck=_SILENT,
     )
     if processes > 1:
         Multiprocess(config, [config.bind_socket()]).run()

@@ -341,6 +341,7 @@ def test_a_stopped_server_answers_what_is_under_way(home: Home) -> None:
     assert "r1" == home.json("run", "show", "r1")["id"]
 
 
+@pytest.mark.slow
 def test_processes_that_share_a_port_are_replaced_and_end_together(home: Home) -> None:
     """One that is killed is replaced; without the one that would do that the others end too."""
     port = free_port()
