@@ -112,7 +112,10 @@ class Stores:
             decides = item.status == "decided" and vote == votes[-1]
             event = events.REVIEW_DECIDED if decides else events.REVIEW_VOTED
             fields = {"item": item.id, "kind": item.kind, "decision": vote.kind, "by": vote.by}
-            fields |= {"reason": vote.note} if vote.kind == "reject" else {}
+            if vote.kind == "reject":
+                fields["reason"] = vote.note
+            elif item.kind == "breach":
+                fields["note"] = vote.note
             key = f"{event} {item.id}" + ("" if decides else f" {vote.at.isoformat()}")
             await self.audit.append(item.run_id, event, fields, at=vote.at, key=key)
             if decides:

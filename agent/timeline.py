@@ -164,6 +164,8 @@ _TURNS: Final = frozenset({MARKS[events.RUN_ROLLED_BACK], MARKS[events.RUN_CANCE
 def _end_of(item: ReviewItem, marks: Iterable[Mark]) -> datetime | None:
     if item.status == "open" or item.decided_at is not None:
         return item.decided_at
+    if not item.is_awaited and item.changes:
+        return item.changes[-1].at
     turns = (mark.at for mark in marks if mark.what in _TURNS and mark.at >= item.created_at)
     return next(turns, item.created_at)
 

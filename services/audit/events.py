@@ -24,7 +24,7 @@ What the audit log records: the name of each event, and what its entry says.
 | `claims.checked`     | section, attempt, claims, problems                                         |
 | `claim.refused`      | section, attempt, code, what (digest of the place and the message)         |
 | `review.opened`      | item, kind, step, section                                                  |
-| `review.voted`       | item, kind, decision, by*: an approval that is not enough yet              |
+| `review.voted`       | item, kind, decision, by*, note*: an approval that is not enough yet, or a remark |
 | `review.decided`     | item, kind, decision, by*, reason*, note*                                  |
 | `review.claimed`     | item, version, by*: somebody has it open                                   |
 | `review.released`    | item, version, by*                                                         |

@@ -4,6 +4,7 @@ from ._hours import BusinessHours
 from ._inbox import TABS, Filters, Inbox, Tab, sort_into
 from ._items import (
     Approve,
+    Breach,
     Change,
     Claim,
     Deadline,
@@ -34,6 +35,7 @@ __all__ = [
     "TABS",
     "ApprovalRule",
     "Approve",
+    "Breach",
     "BusinessHours",
     "Change",
     "Claim",

@@ -114,6 +114,30 @@ class Finding(Frozen):
     hint: str = ""
 
 
+class Breach(Frozen):
+    """A limit that a published report shows as exceeded, in the words and figures of the report."""
+
+    indicator: str
+    """The measure's id, the same in every report: by it earlier breaches of the limit are found."""
+    measure: str
+    value: str
+    limit: str
+    over: str
+    """Value less limit, with sign and unit; a measure that must not fall short is negative here."""
+    change: str = ""
+    """Of the value, and since when; empty where the report has none."""
+    owner: str = ""
+    """Who answers for the limit; empty where the semantic model does not know it."""
+    owner_role: str = ""
+    evidence: tuple[str, ...] = ()
+    """Ids of the rows that the value and the limit stand in."""
+
+    @property
+    def figures(self) -> str:
+        """Value, limit and what lies between them, in one line."""
+        return f"{self.value} against the limit of {self.limit}: {self.over}"
+
+
 class ReviewItem(Frozen):
     """One question to a person, and in time the answer."""
 
@@ -148,6 +172,8 @@ class ReviewItem(Frozen):
     """The statement that was refused."""
     findings: tuple[Finding, ...] = ()
     """What the guard has against it."""
+    breach: Breach | None = None
+    """What a breach is about; None of any other kind."""
     version: int = 1
     """Grows with each change that matters to a decision."""
     needed: int = 1
@@ -166,6 +192,16 @@ class ReviewItem(Frozen):
     def approved_by(self) -> tuple[str, ...]:
         """Who has approved, first to last."""
         return tuple(vote.by for vote in self.votes if vote.kind == "approve")
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether its run waits for it; a breach only has to be acknowledged."""
+        return self.kind != "breach"
+
+    @property
+    def remarks(self) -> tuple[Vote, ...]:
+        """What was said of it and decided nothing, first to last."""
+        return tuple(v for v in self.votes if v.kind == "respond" and not self.is_awaited)
 
     @property
     def is_second(self) -> bool:

@@ -16,7 +16,7 @@ def renamed(item: ReviewItem, person: str, name: str) -> ReviewItem:
     def put(said: str) -> str:
         return name if said == person else said
 
-    claim = item.claim
+    claim, breach = item.claim, item.breach
     return item.model_copy(
         update={
             "decided_by": None if item.decided_by is None else put(item.decided_by),
@@ -34,6 +34,7 @@ def renamed(item: ReviewItem, person: str, name: str) -> ReviewItem:
                 )
                 for c in item.changes
             ),
+            "breach": breach and breach.model_copy(update={"owner": put(breach.owner)}),
             "approvers": tuple(put(one) for one in item.approvers),
         }
     )

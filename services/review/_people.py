@@ -49,8 +49,9 @@ def check_version(item: ReviewItem, version: int | None) -> None:
 def check_open(item: ReviewItem) -> None:
     """Raise `DecisionRefused`, saying what became of it, unless the item waits."""
     if item.status == "superseded":
+        why = "the run has gone another way" if item.is_awaited else "the report was withdrawn"
         raise DecisionRefused(
-            f"Item {item.id} no longer waits: the run has gone another way.",
+            f"Item {item.id} no longer waits: {why}.",
             hint=f"See `assay run show {item.run_id}`.",
         )
     if item.decided_by is not None and item.decided_at is not None and item.decision is not None:

@@ -14,7 +14,7 @@ from services.store import redis_errors
 
 from ._items import Decision, ItemStatus, Notice, ReviewItem
 from ._names import names, renamed
-from ._people import assigned, claimed, delegated, released, unassigned
+from ._people import assigned, changed, claimed, delegated, released, unassigned
 from ._policy import ReviewPolicy
 from ._scripts import CREATE, REMOVE, REPLACE
 from ._voting import Ballot, voted
@@ -100,13 +100,17 @@ class ReviewQueue:
         return tuple(sorted(await self._load(ids), key=lambda item: (item.created_at, item.id)))
 
     async def find(self, ref: str) -> ReviewItem:
-        """The item of that id, or the one open item of the run of that id."""
+        """
+        The item of that id, or the one open item that the run of that id waits for.
+
+        A breach is named by its own id: whoever names a run means what it waits for.
+        """
         with redis_errors():
             content = await self._redis.get(_ITEM + ref)
         if content is not None:
             return ReviewItem.model_validate_json(content)
         items = await self.of_run(ref)
-        waiting = [item for item in items if item.status == "open"]
+        waiting = [item for item in items if item.status == "open" and item.is_awaited]
         if len(waiting) == 1:
             return waiting[0]
         if waiting:
@@ -223,10 +227,21 @@ class ReviewQueue:
 
     @failpoint("reviews.supersede")
     async def supersede(self, run_id: str, *, still_waiting: Collection[str] = ()) -> None:
-        """Close the open items of a run whose waits are gone: all but those *still_waiting*."""
+        """
+        Close the open items of a run whose waits are gone: all but those *still_waiting*.
+
+        What only has to be acknowledged waits for no step of the run, and stays.
+        """
         for item in await self.of_run(run_id):
-            if item.status == "open" and item.interrupt_id not in still_waiting:
+            if item.status == "open" and item.is_awaited and item.interrupt_id not in still_waiting:
                 await self._change(item.id, _superseded)
+
+    @failpoint("reviews.close")
+    async def close(self, run_id: str, *, why: str, by: str, at: datetime) -> None:
+        """Close the open breaches of a run whose report stands no more, with a note of *why*."""
+        for item in await self.of_run(run_id):
+            if not item.is_awaited:
+                await self._change(item.id, lambda i: _closed(i, why=why, by=by, at=at))
 
     @failpoint("reviews.remove")
     async def remove(self, run_id: str) -> None:
@@ -277,7 +292,13 @@ class ReviewQueue:
 
 def _last_word(items: Sequence[ReviewItem]) -> str:
     """What was decided last on a run, and by whom: who comes second wants to know."""
-    decided = [item for item in items if item.decided_at is not None]
+    asks = [item for item in items if item.status == "open"]
+    named = "; ".join(f"{item.id} ({item.title})" for item in asks)
+    return " ".join([_last_decision(items), *([f"To be acknowledged: {named}."] if asks else [])])
+
+
+def _last_decision(items: Sequence[ReviewItem]) -> str:
+    decided = [item for item in items if item.decided_at is not None and item.is_awaited]
     if not decided:
         return "See `assay review list`."
     last = max(decided, key=lambda item: (item.decided_at, item.id))
@@ -290,6 +311,13 @@ def _last_word(items: Sequence[ReviewItem]) -> str:
 
 def _superseded(item: ReviewItem) -> ReviewItem:
     return item.model_copy(update={"status": "superseded"}) if item.status == "open" else item
+
+
+def _closed(item: ReviewItem, *, why: str, by: str, at: datetime) -> ReviewItem:
+    if item.status != "open":
+        return item
+    update = {"status": "superseded", "claim": None}
+    return changed(item, f"closed, {why},", by=by, at=at, update=update)
 
 
 def _told(item: ReviewItem, notice: Notice) -> ReviewItem:

@@ -23,6 +23,7 @@ router = APIRouter(prefix="/reviews", include_in_schema=False, dependencies=[Dep
 
 _LONGEST: Final = 20_000
 _NAMES: Final = {"reject": "reason"}
+_TOLD_OF_BREACH: Final = {"approve": "acknowledged", "reject": "disputed", "respond": "remark"}
 
 
 class _Sent(Frozen):
@@ -59,6 +60,8 @@ async def decide(request: Request, who: Who, item_id: str) -> Response:
             version=sent.version,
             key=sent.key,
         )
+        if not decided.is_awaited and (decided.status == "decided" or sent.kind == "respond"):
+            return _TOLD_OF_BREACH[sent.kind]
         return "voted" if decided.status == "open" else sent.kind
 
     return await _acted(request, who, item_id, work)

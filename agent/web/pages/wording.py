@@ -36,7 +36,7 @@ GOES_ON: Final[dict[ItemKind, str]] = {
     "refused_query": "Try again",
     "failed_check": "Try again",
     "retries_exhausted": "Try again",
-    "breach": "Approve",
+    "breach": "Acknowledge",
     "held": "Go on",
     "publication": "Approve and publish",
 }
@@ -46,7 +46,7 @@ _WHY: Final[dict[ItemKind, str]] = {
     "refused_query": "The guard does not admit a query of this run.",
     "failed_check": "A claim could not be recomputed from its rows.",
     "retries_exhausted": "A step failed as often as it may.",
-    "breach": "A limit is exceeded.",
+    "breach": "A published report shows this limit as exceeded. Nothing waits for the answer; it goes into the record.",
     "held": "Something keeps the run from its next step.",
     "publication": "Nothing is published without a person's approval.",
 }
@@ -123,6 +123,12 @@ def standing(item: ReviewItem, needed: int) -> Clock:
     """The item's state as people read it."""
     if item.status == "superseded":
         return Clock(look="idle", text="No longer needed")
+    if item.decision is not None and item.breach is not None:
+        acknowledged = item.decision.kind == "approve"
+        return Clock(
+            look="good" if acknowledged else "warn",
+            text="Acknowledged" if acknowledged else "Disputed",
+        )
     if item.decision is not None:
         good = item.decision.kind in ("approve", "respond")
         words = {
