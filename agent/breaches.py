@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
 
+from agent.absences import StandIns
 from agent.holds import of_run
+from agent.people import People, permission_for
 from agent.stores import Stores
 from reports.document import Figure, ReportContent
 from services.analysis import formats
@@ -20,12 +22,18 @@ async def open_breaches(
     """
     Open an item for each limit that is broken in the report of that store digest, once.
 
-    The run does not wait for them. Doing it again finds the items that there are.
+    The run does not wait for them. Doing it again finds the items that there are. A limit's owner
+    who is known here and may answer has the item, or who stands in for them.
     """
     content = await stores.blobs.of_run(record.id).get_document(report, ReportContent)
     digest = content.digest
     for breach in breaches_of(content):
-        await stores.open_item(item_of(record, breach, digest=digest, at=clock()))
+        item = item_of(record, breach, digest=digest, at=clock())
+        if await People(stores, clock).knows(
+            breach.owner, permission_for(item), tenant=record.tenant
+        ):
+            item = item.model_copy(update={"assignee": breach.owner})
+        await StandIns(stores, clock).pass_on(await stores.open_item(item))
 
 
 def breaches_of(content: ReportContent) -> Iterator[Breach]:

@@ -229,7 +229,7 @@ def _holder(item: ReviewItem) -> str:
     if holder is not None and item.claim is not None:
         return f"open with {holder} since {ago(item.claim.at).removesuffix(' ago')}"
     if item.assignee:
-        return item.assignee
+        return f"{item.assignee}, {item.away}" if item.away else item.assignee
     return f"role {item.escalated_to}" if item.escalated_to else "nobody"
 
 

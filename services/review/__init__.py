@@ -1,9 +1,11 @@
 """The one queue of everything that waits for a person, and what a person may answer."""
 
+from ._absences import Absence, Absences, stand_ins
 from ._hours import BusinessHours
 from ._inbox import TABS, Filters, Inbox, Tab, sort_into
 from ._items import (
     Approve,
+    Away,
     Breach,
     Change,
     Claim,
@@ -33,8 +35,11 @@ from ._voting import obstacle
 
 __all__ = [
     "TABS",
+    "Absence",
+    "Absences",
     "ApprovalRule",
     "Approve",
+    "Away",
     "Breach",
     "BusinessHours",
     "Change",
@@ -69,5 +74,6 @@ __all__ = [
     "parse_decision",
     "similar",
     "sort_into",
+    "stand_ins",
     "standing",
 ]

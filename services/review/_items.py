@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
@@ -81,6 +81,16 @@ class Claim(Frozen):
     by: str
     at: UtcTime
     until: UtcTime
+
+
+class Away(Frozen):
+    """Whose item it is, who is away, and until which day somebody else has it."""
+
+    person: str
+    until: date
+
+    def __str__(self) -> str:
+        return f"for {self.person}, away until {self.until.day} {self.until:%b}"
 
 
 class Change(Frozen):
@@ -181,6 +191,8 @@ class ReviewItem(Frozen):
     """Who alone may approve; everybody whose role lets them when it is empty."""
     votes: tuple[Vote, ...] = ()
     assignee: str | None = None
+    away: Away | None = None
+    """For whom the assignee stands in; None where they have it themselves."""
     claim: Claim | None = None
     deadline: Deadline | None = None
     told: tuple[Notice, ...] = ()
@@ -211,6 +223,15 @@ class ReviewItem(Frozen):
     def claimed_by(self, at: datetime) -> str | None:
         """Who has it open at that time."""
         return self.claim.by if self.claim is not None and self.claim.until > at else None
+
+    @property
+    def owner(self) -> str | None:
+        """Whose it is, wherever it is while they are away."""
+        return self.away.person if self.away else self.assignee
+
+    def is_begun(self, at: datetime) -> bool:
+        """Whether it is open with somebody, or whoever it was given to has said something."""
+        return self.claimed_by(at) is not None or any(v.by == self.assignee for v in self.votes)
 
     def is_overdue(self, at: datetime) -> bool:
         return self.status == "open" and self.deadline is not None and self.deadline.due_at <= at

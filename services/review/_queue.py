@@ -12,9 +12,18 @@ from services.errors import NotFound
 from services.failpoints import failpoint
 from services.store import redis_errors
 
-from ._items import Decision, ItemStatus, Notice, ReviewItem
+from ._items import Away, Decision, ItemStatus, Notice, ReviewItem
 from ._names import names, renamed
-from ._people import assigned, changed, claimed, delegated, released, unassigned
+from ._people import (
+    assigned,
+    changed,
+    claimed,
+    delegated,
+    given_back,
+    passed_on,
+    released,
+    unassigned,
+)
 from ._policy import ReviewPolicy
 from ._scripts import CREATE, REMOVE, REPLACE
 from ._voting import Ballot, voted
@@ -199,6 +208,16 @@ class ReviewQueue:
         return await self._change(
             item_id, lambda item: delegated(item, to, by=by, at=at, version=version)
         )
+
+    @failpoint("reviews.pass_on")
+    async def pass_on(self, item_id: str, to: str, away: Away, *, at: datetime) -> ReviewItem:
+        """Give the item to who stands in for somebody, if it is still to be given and they may have it."""
+        return await self._change(item_id, lambda item: passed_on(item, to, away, at=at))
+
+    @failpoint("reviews.give_back")
+    async def give_back(self, item_id: str, person: str, *, at: datetime) -> ReviewItem:
+        """Give the item back to who was away, unless somebody has begun with it."""
+        return await self._change(item_id, lambda item: given_back(item, person, at=at))
 
     async def due(self, at: datetime, *, limit: int = _PAGE) -> tuple[ReviewItem, ...]:
         """Items of whose deadline something is to be said by then."""

@@ -90,6 +90,7 @@ def _half_approved(
             "votes": votes,
             "claim": None,
             "assignee": None if item.assignee == ballot.by else item.assignee,
+            "away": None if item.assignee == ballot.by else item.away,
         },
     )
 

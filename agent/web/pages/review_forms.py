@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import Field, ValidationError
 
-from agent.desk import Desk, permission_for
+from agent.desk import Desk
+from agent.people import permission_for
 from agent.web.access import Who, checked_form
 from agent.web.pages.reviews import item_page, visible_item
 from agent.web.problems import status_of

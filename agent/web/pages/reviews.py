@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
-from agent.desk import permission_for
 from agent.driving import now
+from agent.people import permission_for
 from agent.web.access import Who
 from agent.web.library import library_of
 from agent.web.pages import page, wording
@@ -20,7 +20,7 @@ from agent.web.pages.highlighting import highlighted
 from agent.web.serving import promptly, runner_of
 from services.access import PERMISSIONS, ROLES, Identity
 from services.errors import AssayError, Invalid
-from services.review import TABS, Filters, Inbox, ReviewItem, Tab, obstacle, sort_into
+from services.review import TABS, Absence, Filters, Inbox, ReviewItem, Tab, obstacle, sort_into
 
 router = APIRouter(prefix="/reviews", include_in_schema=False)
 
@@ -133,6 +133,7 @@ async def _inbox(request: Request, who: Identity, tab: str, given: dict[str, str
         who,
         "reviews.html.j2",
         items=items[:_SHOWN],
+        absence=await _absence(request, who),
         more=max(len(items) - _SHOWN, 0),
         tabs=[(name, title, counts[name], _link(name, kept)) for name, title in TABS.items()],
         tab=chosen,
@@ -143,6 +144,13 @@ async def _inbox(request: Request, who: Identity, tab: str, given: dict[str, str
         at=at,
         words=wording,
     )
+
+
+async def _absence(request: Request, who: Identity) -> Absence | None:
+    """The absence of whoever looks, if it has begun: others have what would be theirs."""
+    async with promptly():
+        found = await runner_of(request).stores.absences.find(who.name, tenant=who.tenant or "")
+    return found if found is not None and found.holds(now()) else None
 
 
 async def _sorted(request: Request, who: Identity, filters: Filters) -> Inbox:

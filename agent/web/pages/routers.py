@@ -5,6 +5,7 @@ from typing import Final
 from fastapi import APIRouter
 
 from agent.web.pages import (
+    away,
     compare,
     evidence,
     report,
@@ -17,5 +18,5 @@ from agent.web.pages import (
 
 _OF_RUNS: Final = (runs, report, evidence, compare, run_actions, run_history)
 ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
-    module.router for module in (*_OF_RUNS, reviews, review_forms)
+    module.router for module in (*_OF_RUNS, away, reviews, review_forms)
 )

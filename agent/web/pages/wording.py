@@ -115,7 +115,7 @@ def holder(item: ReviewItem, at: datetime) -> str:
     if name is not None and item.claim is not None:
         return f"open with {name} since {lasting(at - item.claim.at)}"
     if item.assignee is not None:
-        return item.assignee
+        return f"{item.assignee}, {item.away}" if item.away else item.assignee
     return f"role {item.escalated_to}" if item.escalated_to else "nobody"
 
 
