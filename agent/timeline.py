@@ -142,7 +142,7 @@ def timeline(
     entries: Sequence[AuditEntry], items: Iterable[ReviewItem], *, is_driven: bool
 ) -> Timeline:
     """
-    The timeline that an audit log with revealed fields and the run's review items tell.
+    The timeline that an audit log with revealed fields and the review items that the run waited for tell.
 
     A try without an end is under way while somebody drives the run, else it was cut off.
     """
@@ -153,7 +153,7 @@ def timeline(
         reading.cut_off()
     return Timeline(
         attempts=tuple(sorted(reading.attempts.values(), key=lambda one: (one.began, one.seq))),
-        waits=tuple(Wait(item, _end_of(item, reading.marks)) for item in items),
+        waits=tuple(Wait(item, _end_of(item, reading.marks)) for item in items if item.is_awaited),
         marks=tuple(reading.marks),
     )
 
@@ -164,8 +164,6 @@ _TURNS: Final = frozenset({MARKS[events.RUN_ROLLED_BACK], MARKS[events.RUN_CANCE
 def _end_of(item: ReviewItem, marks: Iterable[Mark]) -> datetime | None:
     if item.status == "open" or item.decided_at is not None:
         return item.decided_at
-    if not item.is_awaited and item.changes:
-        return item.changes[-1].at
     turns = (mark.at for mark in marks if mark.what in _TURNS and mark.at >= item.created_at)
     return next(turns, item.created_at)
 

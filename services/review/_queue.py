@@ -34,6 +34,8 @@ _OPEN: Final = "assay:review:open"
 _BY_RUN: Final = "assay:review:run:"
 _ANSWERED: Final = "assay:review:answered"
 _DUE: Final = "assay:review:due"
+_REVISION: Final = "assay:review:revision"
+"""Grows with each change of any item: who shows them looks whether there is something new."""
 _PAGE: Final = 200
 _ALL: Final = 1_000_000_000
 _NO_ITEM: Final = "There is no review item of that id."
@@ -57,7 +59,7 @@ class ReviewQueue:
         script = self._redis.register_script(CREATE)
         with redis_errors():
             stored = await script(
-                keys=[_ITEM + item.id, _BY_TIME, _OPEN, _BY_RUN + item.run_id, _DUE],
+                keys=[_ITEM + item.id, _BY_TIME, _OPEN, _BY_RUN + item.run_id, _DUE, _REVISION],
                 args=[
                     opened.model_dump_json(),
                     int(item.created_at.timestamp() * 1_000_000),
@@ -101,6 +103,11 @@ class ReviewQueue:
             ]
             start += _PAGE
         return tuple(found[:limit])
+
+    async def revision(self) -> int:
+        """Another number after each change of any item."""
+        with redis_errors():
+            return int(await self._redis.get(_REVISION) or 0)
 
     async def of_run(self, run_id: str) -> tuple[ReviewItem, ...]:
         """All items of a run, in the order they were opened."""
@@ -267,7 +274,9 @@ class ReviewQueue:
         """Remove all items of a run, in one step."""
         script = self._redis.register_script(REMOVE)
         with redis_errors():
-            await script(keys=[_BY_RUN + run_id, _BY_TIME, _OPEN, _ANSWERED, _DUE], args=[_ITEM])
+            await script(
+                keys=[_BY_RUN + run_id, _BY_TIME, _OPEN, _ANSWERED, _DUE, _REVISION], args=[_ITEM]
+            )
 
     async def forget(self, person: str, *, name: str) -> tuple[ReviewItem, ...]:
         """Put *name* in place of a person's in all that they did; the changed items."""
@@ -278,7 +287,7 @@ class ReviewQueue:
 
     async def _change(self, item_id: str, change: Callable[[ReviewItem], ReviewItem]) -> ReviewItem:
         script = self._redis.register_script(REPLACE)
-        keys = [_ITEM + item_id, _OPEN, _ANSWERED, _DUE]
+        keys = [_ITEM + item_id, _OPEN, _ANSWERED, _DUE, _REVISION]
         while True:
             old = await self._content(item_id)
             before = ReviewItem.model_validate_json(old)

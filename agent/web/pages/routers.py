@@ -8,6 +8,7 @@ from agent.web.pages import (
     away,
     compare,
     evidence,
+    inbox_events,
     report,
     review_forms,
     reviews,
@@ -18,5 +19,5 @@ from agent.web.pages import (
 
 _OF_RUNS: Final = (runs, report, evidence, compare, run_actions, run_history)
 ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
-    module.router for module in (*_OF_RUNS, away, reviews, review_forms)
+    module.router for module in (*_OF_RUNS, away, inbox_events, reviews, review_forms)
 )

@@ -46,7 +46,7 @@ _WHY: Final[dict[ItemKind, str]] = {
     "refused_query": "The guard does not admit a query of this run.",
     "failed_check": "A claim could not be recomputed from its rows.",
     "retries_exhausted": "A step failed as often as it may.",
-    "breach": "A published report shows this limit as exceeded. Nothing waits for the answer; it goes into the record.",
+    "breach": "A published report shows this limit as exceeded.",
     "held": "Something keeps the run from its next step.",
     "publication": "Nothing is published without a person's approval.",
 }
@@ -58,6 +58,17 @@ class Clock(Frozen):
 
     look: Look
     text: str
+
+
+class Row(Frozen):
+    """An item's row in the inbox, but for what it asks."""
+
+    age: str
+    look: Look
+    state: str
+    """How its deadline stands, or what was decided."""
+    who: str
+    votes: str
 
 
 def cell(value: Plain) -> str:
@@ -117,6 +128,18 @@ def holder(item: ReviewItem, at: datetime) -> str:
     if item.assignee is not None:
         return f"{item.assignee}, {item.away}" if item.away else item.assignee
     return f"role {item.escalated_to}" if item.escalated_to else "nobody"
+
+
+def row(item: ReviewItem, needed: int, at: datetime) -> Row:
+    """What of an item's row in the inbox may change while somebody looks at it."""
+    shown = clock(item, at) if item.status == "open" else standing(item, needed)
+    return Row(
+        age=lasting(at - item.created_at),
+        look=shown.look,
+        state=shown.text,
+        who=holder(item, at),
+        votes=f"{len(item.approved_by)} of {needed}",
+    )
 
 
 def standing(item: ReviewItem, needed: int) -> Clock:
