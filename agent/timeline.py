@@ -142,7 +142,7 @@ def timeline(
     entries: Sequence[AuditEntry], items: Iterable[ReviewItem], *, is_driven: bool
 ) -> Timeline:
     """
-    The timeline that an audit log with revealed fields and the run's review items tell.
+    The timeline that an audit log with revealed fields and the review items that the run waited for tell.
 
     A try without an end is under way while somebody drives the run, else it was cut off.
     """
@@ -153,7 +153,7 @@ def timeline(
         reading.cut_off()
     return Timeline(
         attempts=tuple(sorted(reading.attempts.values(), key=lambda one: (one.began, one.seq))),
-        waits=tuple(Wait(item, _end_of(item, reading.marks)) for item in items),
+        waits=tuple(Wait(item, _end_of(item, reading.marks)) for item in items if item.is_awaited),
         marks=tuple(reading.marks),
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import signal
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -73,13 +72,9 @@ def worker() -> None:
     A stop (SIGTERM, Ctrl-C) finishes the steps under way and hands the run over; a second one
     ends at once, and loses nothing either.
     """
+    from agent.chores import chores_of
     from agent.cli.drive import Progress
-    from agent.courier import courier_of
-    from agent.deadlines import Deadlines
     from agent.opening import open_runner
-    from agent.pulse import beating
-    from agent.steering import see_to_all
-    from agent.timetable import Timetable
     from agent.worker import Worker
     from services.settings import load_settings
 
@@ -92,14 +87,7 @@ def worker() -> None:
             loop.add_signal_handler(number, _told_to_stop, stop, number)
         async with open_runner(settings) as runner:
             err().print("worker ready")
-            async with beating(runner) as pulse:
-                chores = (
-                    Timetable(runner, err().print),
-                    courier_of(runner),
-                    partial(see_to_all, runner),
-                    Deadlines(runner.stores).remind,
-                    pulse,
-                )
+            async with chores_of(runner, err().print) as chores:
                 await Worker(runner, stop, Progress(), err().print, chores).serve()
         err().print("worker stopped")
 

@@ -15,7 +15,6 @@ from agent.runner import Runner
 from agent.steering import see_to_all
 from agent.web import api, health, login, pages, webhooks
 from agent.web.access import is_open, provider_of
-from agent.web.api.events import Streams
 from agent.web.bounds import Bounds
 from agent.web.defences import add_defences
 from agent.web.heads import Heads
@@ -24,6 +23,7 @@ from agent.web.openapi import INFO, Door
 from agent.web.pages import routers as of_pages
 from agent.web.problems import answer_problems, refuse
 from agent.web.serving import PATIENCE
+from agent.web.streams import Streams
 from services.settings import Settings
 
 _LOOK: Final = 5.0

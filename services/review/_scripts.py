@@ -12,6 +12,7 @@ redis.call('ZADD', KEYS[2], ARGV[2], ARGV[3])
 redis.call('ZADD', KEYS[3], ARGV[2], ARGV[3])
 redis.call('SADD', KEYS[4], ARGV[3])
 if ARGV[4] ~= '' then redis.call('ZADD', KEYS[5], ARGV[4], ARGV[3]) end
+redis.call('INCR', KEYS[6])
 return ARGV[1]
 """
 
@@ -28,6 +29,7 @@ if ARGV[6] == '' then
 else
   redis.call('ZADD', KEYS[4], ARGV[6], ARGV[3])
 end
+redis.call('INCR', KEYS[5])
 return 1
 """
 
@@ -39,5 +41,6 @@ for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   redis.call('SREM', KEYS[4], id)
   redis.call('ZREM', KEYS[5], id)
 end
+redis.call('INCR', KEYS[6])
 return redis.call('UNLINK', KEYS[1])
 """
