@@ -23,7 +23,6 @@ async def review(state: RunState, runtime: Runtime[Deps]) -> RunState:
         detail=(
             f"red {counts.get('red', 0)}, amber {counts.get('amber', 0)}, green {counts.get('green', 0)}",
             f"{len(content.figures)} figures, {sum(f.verified for f in content.figures)} verified",
-            f"draft in {state['request']['output']}",
         ),
         choices=("approve", "reject"),
         report_digest=state["report_digest"],

@@ -6,8 +6,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from jinja2 import pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
+
 from agent.driving import now
+from agent.web.pages.advice import on_page
 from services.access import PERMISSIONS, ROLES, Permission
+from services.analysis.templates import section_title
 
 STATUS_LOOKS: Final = {
     "queued": "idle",
@@ -70,6 +76,23 @@ def counted(value: int, noun: str) -> str:
     return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
 
 
+def titled(section: str, template: str) -> str:
+    """What the report of *template* calls a section."""
+    return section_title(template, section)
+
+
+@pass_context
+def advised(page: Context, text: str) -> Markup:
+    """An error's or item's words, as a page says them."""
+    return on_page(text, page.get("folders", ()))
+
+
+@pass_context
+def named(page: Context, title: str) -> str:
+    """The title of an item, without links, for where it is one itself or is quoted."""
+    return on_page(title, page.get("folders", ())).striptags()
+
+
 def who_may(permission: Permission) -> str:
     """The roles that allow something, in words."""
     able = [role for role in ROLES if permission in PERMISSIONS[role]]
@@ -83,5 +106,8 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "lasted": lasted,
     "number": number,
     "counted": counted,
+    "titled": titled,
+    "advised": advised,
+    "named": named,
 }
 GLOBALS: Final[dict[str, Any]] = {"status_looks": STATUS_LOOKS, "who_may": who_may}
