@@ -11,9 +11,11 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from agent.driving import now
+from agent.request import QUESTION_TEMPLATE
 from agent.web.pages.advice import on_page
 from services.access import PERMISSIONS, ROLES, Permission
-from services.analysis.templates import section_title
+from services.analysis.templates import load_template, section_title, template_names
+from services.errors import meaning
 
 STATUS_LOOKS: Final = {
     "queued": "idle",
@@ -27,6 +29,16 @@ STATUS_LOOKS: Final = {
     "withdrawn": "bad",
 }
 """The class that gives each status its colour and shape; its word is always beside them."""
+
+
+_TRIGGERS: Final = {
+    "cli": "on a command line",
+    "api": "on these pages or through the API",
+    "mcp": "through a language model's tools",
+    "webhook": "by a call of another system",
+    "schedule": "by a schedule",
+    "replay": "to replay another run",
+}
 
 
 def ago(moment: datetime) -> str:
@@ -71,14 +83,26 @@ def number(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def counted(value: int, noun: str) -> str:
-    """`1 item`, `1,204 items`."""
-    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+def counted(value: int, noun: str, many: str = "") -> str:
+    """`1 item`, `1,204 items`; *many* is the plural that is made otherwise."""
+    return f"{value:,} {noun}" if value == 1 else f"{value:,} {many or noun + 's'}"
 
 
 def titled(section: str, template: str) -> str:
     """What the report of *template* calls a section."""
     return section_title(template, section)
+
+
+def report_title(template: str) -> str:
+    """What a kind of report is called."""
+    if template == QUESTION_TEMPLATE:
+        return "Answer to a question"
+    return load_template(template).title if template in template_names() else template
+
+
+def through(trigger: str) -> str:
+    """How a run was asked for."""
+    return _TRIGGERS.get(trigger, trigger)
 
 
 @pass_context
@@ -107,6 +131,9 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "number": number,
     "counted": counted,
     "titled": titled,
+    "report_title": report_title,
+    "through": through,
+    "meaning": meaning,
     "advised": advised,
     "named": named,
 }
