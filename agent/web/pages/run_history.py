@@ -20,6 +20,7 @@ from agent.web.serving import promptly, runner_of, visible_run
 from services.access import Identity, Permission
 from services.audit import verify_run
 from services.settings import Settings
+from services.store import RunRecord
 from services.telemetry import read_trace
 
 router = APIRouter(include_in_schema=False)
@@ -173,7 +174,7 @@ def possible(told: Story) -> tuple[Action, ...]:
     """What can be done to a run where it stands, whoever may."""
     record = told.record
     can = {
-        "resume": not told.is_over and not told.driver and record.status != "waiting",
+        "resume": not told.is_over and not told.driver and not _goes_on_by_itself(record),
         "rollback": record.receipt is None
         and record.status != "cancelled"
         and bool(told.timeline.attempts),
@@ -182,6 +183,11 @@ def possible(told: Story) -> tuple[Action, ...]:
         "withdraw": record.status == "done" and record.receipt is not None,
     }
     return tuple(action for action in ACTIONS if can[action.name])
+
+
+def _goes_on_by_itself(record: RunRecord) -> bool:
+    """Whether a worker or a person's decision takes it further, and nobody has to resume it."""
+    return record.status == "waiting" or (record.status == "queued" and record.left)
 
 
 def _document(told: Story, settings: Settings) -> str:
