@@ -25,6 +25,8 @@ router = APIRouter(include_in_schema=False)
 Reader = Annotated[Identity, Depends(needs("read"))]
 RunId = Annotated[str, Query(max_length=100)]
 _LOOKED_AT: Final = 2_000
+_OFFERED: Final = 12
+"""Runs that are offered to compare with."""
 _DECIMALS: Final = re.compile(r"\.(\d+)")
 _SCALES: Final[dict[str, formats.Scale]] = {"bn": "billion", "m": "million", "k": "thousand"}
 """How a printed amount ends, and its scale: a change is printed in that of its figure."""
@@ -67,9 +69,25 @@ async def compare_page(request: Request, who: Reader, a: RunId = "", b: RunId = 
         second=second,
         found=found,
         figures=figures,
+        others=await _others(runner, who, second) if found is None else (),
         a=a,
         b=b,
     )
+
+
+async def _others(runner: Runner, who: Identity, second: RunRecord | None) -> tuple[RunRecord, ...]:
+    """The newest runs with a report, those of the same kind as *second* first."""
+    found: list[RunRecord] = []
+    looked_at = 0
+    async with promptly():
+        async for other in runner.stores.runs.newest(tenant=who.tenant):
+            looked_at += 1
+            if other.report_digest and (second is None or other.id != second.id):
+                found.append(other)
+            if len(found) == _OFFERED or looked_at == _LOOKED_AT:
+                break
+    kind = (second.template, second.request.get("question")) if second else None
+    return tuple(sorted(found, key=lambda o: (o.template, o.request.get("question")) != kind))
 
 
 async def _previous(runner: Runner, record: RunRecord) -> RunRecord | None:

@@ -21,6 +21,10 @@
     e: () => go(document.getElementById("edit-query") ? "edit-query" : "edit"),
     "?": () => { const help = document.getElementById("keys"); help.open = !help.open; help.querySelector("summary").focus(); } };
   document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && event.target.closest("textarea, aside input")) {
+      event.target.blur();
+      return;
+    }
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
     const act = keys[event.key];
     if (act) { event.preventDefault(); act(); }
@@ -34,6 +38,16 @@
   };
   addEventListener("hashchange", unfold);
   unfold();
+
+  // The decision stays in sight: a card that is taller than the window sticks once its end is seen.
+  const aside = document.querySelector(".case > aside");
+  if (aside) {
+    const stick = () => { aside.style.top = `${Math.min(16, innerHeight - aside.offsetHeight - 16)}px`; };
+    new ResizeObserver(stick).observe(aside);
+    addEventListener("resize", stick);
+    aside.classList.add("sticks");
+    stick();
+  }
 
   // The inbox is told what changed. Rows stay where they are, and so does the person: what is new is
   // only counted, until they ask for it.
