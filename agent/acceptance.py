@@ -8,14 +8,21 @@ from typing import Any
 from agent.graph import GRAPH_VERSION
 from agent.request import Accepted, Request
 from services.audit import content_digest
-from services.store import RunRecord
+from services.store import RunRecord, own_id
 
 
-def queued_record(run_id: str, accepted: Accepted, *, at: datetime, **more: Any) -> RunRecord:
-    """The record of a run that nobody has begun; *more* are fields of it."""
+def queued_record(
+    run_id: str, accepted: Accepted, *, at: datetime, tenant: str, **more: Any
+) -> RunRecord:
+    """
+    The record of a run that nobody has begun; *more* are fields of it.
+
+    Whichever door it came by, no run has an id that another tenant's could have.
+    """
     request = accepted.request
     return RunRecord(
-        id=run_id,
+        id=own_id(run_id, tenant),
+        tenant=tenant,
         request=request.model_dump(mode="json"),
         title=accepted.title,
         template=request.template,

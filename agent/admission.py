@@ -13,7 +13,7 @@ from agent.runner import FINISHED, Runner
 from services.audit import events
 from services.batches import Batches
 from services.errors import AssayError, InputConflict
-from services.store import Journal, Priority, RunRecord, asks_the_same, queue_full
+from services.store import Journal, Priority, RunRecord, asks_the_same, own_id, queue_full
 
 _LOOK: Final = 0.1
 """Seconds for which the room in the queue is taken to be what it was, less what came since."""
@@ -45,7 +45,8 @@ class Admission:
 
     async def accept(self, arrival: Arrival) -> RunRecord:
         """The run, stored and queued; raises as `Runner.accept` does."""
-        return await self._batches.result_of(arrival)
+        named = arrival._replace(run_id=own_id(arrival.run_id, arrival.tenant))
+        return await self._batches.result_of(named)
 
     async def _admit(self, arrivals: list[Arrival]) -> list[RunRecord | Exception]:
         at = now()

@@ -10,7 +10,7 @@ from agent.driving import Graph, thread_of
 from agent.stores import Stores
 from reports.document import Figure, RenderedFinding, ReportContent
 from services.evidence import Frozen
-from services.store import RunRecord
+from services.store import RunFilter, RunPlace, RunRecord
 
 Change: TypeAlias = Literal["added", "removed", "changed"]
 _T = TypeVar("_T")
@@ -67,6 +67,17 @@ def compared(
             *_of_evidence(_statements(before), _statements(after)),
         ),
     )
+
+
+async def previous(stores: Stores, record: RunRecord) -> RunRecord | None:
+    """The newest published report of the same template, question and tenant from before."""
+    wanted = RunFilter(status="done", template=record.template, tenant=record.tenant)
+
+    async def asks_the_same(other: RunRecord) -> bool:
+        return other.request.get("question") == record.request.get("question")
+
+    page = await stores.runs.page(wanted, limit=1, after=RunPlace.of(record), fits=asks_the_same)
+    return next(iter(page.runs), None)
 
 
 async def content_of(stores: Stores, graph: Graph, record: RunRecord) -> ReportContent | None:

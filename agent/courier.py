@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agent.driving import now
+from agent.hookkeeping import Hookkeeper
 from agent.hooks import Hooks, hooks_of
 from agent.runner import Runner
 from services.errors import SettingInvalid
@@ -24,6 +25,8 @@ from services.webhooks import (
     TakenDelivery,
 )
 
+_OURS: Final = "assay"
+"""Who did what no person did."""
 _AT_ONCE: Final = 32
 _LOOK: Final = 1.0
 """Seconds between looks for what came meanwhile, while receivers are slow."""
@@ -81,7 +84,8 @@ class Courier:
             return
         answer = await self._sent(endpoint, delivery)
         if answer.status == 410:
-            await self.hooks.endpoints.disable(endpoint, "it answered that it is gone (HTTP 410)")
+            gone = "it answered that it is gone (HTTP 410)"
+            await Hookkeeper(self.hooks, by=_OURS).disable_endpoint(endpoint, gone)
         tried = self.persistence.after(delivery, answer, at=now())
         await self.hooks.deliveries.conclude(taken, tried)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.stores import Stores
+from services.audit import AuditLog
 from services.settings import Settings
 from services.webhooks import Deliveries, Endpoints, RefusedCalls, Sources, Vault
 
@@ -17,6 +18,7 @@ class Hooks:
     endpoints: Endpoints
     deliveries: Deliveries
     refused: RefusedCalls
+    audit: AuditLog
 
 
 def hooks_of(stores: Stores, settings: Settings) -> Hooks:
@@ -27,4 +29,5 @@ def hooks_of(stores: Stores, settings: Settings) -> Hooks:
         endpoints=Endpoints(redis, vault, private=settings.webhook_private),
         deliveries=Deliveries(redis, site=settings.public_url.rstrip("/")),
         refused=RefusedCalls(redis),
+        audit=stores.audit,
     )

@@ -30,6 +30,7 @@ from services.store import (
 )
 from services.telemetry import trace_file
 from services.warehouse import prune_snapshots
+from services.webhooks import Deliveries
 
 LogFate: TypeAlias = Literal["keep", "erase", "remove"]
 """Of a removed run's audit log: left as it is, without what it says of persons, or removed."""
@@ -197,6 +198,7 @@ class Housekeeping:
         elif audit == "erase":
             await self.stores.audit.erase(record.id, by=by, at=at)
         await self.stores.reviews.remove(record.id)
+        await Deliveries(self.stores.redis).remove_run(record.id)
         await make_checkpointer(self.stores.redis).adelete_thread(record.id)
         freed = await self.stores.references.release(record.id)
         gone = self._files(record, reports=files)

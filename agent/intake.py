@@ -17,11 +17,15 @@ from services.analysis.templates import Template, load_template
 from services.errors import Invalid, OutputUnwritable
 from services.retrieval import DataDates, data_dates
 from services.settings import Settings
+from services.store import MARK_PATTERN, RunRecord, name_in, own_id
 from services.warehouse import find_snapshot
 
 _LOOK_SECONDS = 0.1
 _TRY_SECONDS = 5.0
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+RUN_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
+RUN_ID = RUN_NAME + MARK_PATTERN
+_COPIED = 70
+"""Of the name of a run that is copied, so much begins the name of the copy."""
 
 
 def prepare(
@@ -40,7 +44,7 @@ def prepare(
     Raises `UnknownTemplate`, `AsOfOutOfRange`, `WarehouseUnreadable`, `OutputUnwritable`, or
     `Invalid` for a bad run id or format: nothing is accepted that could not be done.
     """
-    check_run_id(run_id)
+    _check(RUN_ID, run_id)
     chosen = None if question.strip() else load_template(template)
     resolved, snapshot = _read_ground(settings).resolve(chosen, as_of)
     folder = (output or settings.output / run_id).expanduser().absolute()
@@ -124,7 +128,7 @@ class Intake:
         formats: Sequence[str] = FORMATS,
     ) -> Accepted:
         """The request of a run on the current snapshot; raises as `prepare` does."""
-        check_run_id(run_id)
+        _check(RUN_ID, run_id)
         chosen = None if question.strip() else self._template(template)
         resolved, snapshot = (await self._current()).resolve(chosen, as_of)
         base = self._settings.output.expanduser().absolute()
@@ -179,14 +183,28 @@ class Intake:
         return snapshot.id, about and (about.st_ino, about.st_mtime_ns, about.st_size)
 
 
-def new_run_id(question: str, template: str) -> str:
-    """A name for a run that nobody named."""
-    return f"{'ask' if question else template}-{secrets.token_hex(4)}"
+def new_run_id(
+    name: str | None = None, *, question: str = "", template: str = "", tenant: str = ""
+) -> str:
+    """
+    The id of a run of *tenant*, by the *name* that whoever asks chose, or by one of ours.
+
+    The same name is the same id. Raises `Invalid` for what could not name a run, a file and a folder.
+    """
+    if name is None:
+        name = f"{'ask' if question else template}-{secrets.token_hex(4)}"
+    _check(RUN_NAME, name)
+    return own_id(name, tenant)
 
 
-def check_run_id(run_id: str) -> None:
-    """Raise `Invalid` when *run_id* could not name a run, a file and a folder."""
-    if not _RUN_ID.fullmatch(run_id):
+def copy_run_id(name: str | None, source: RunRecord) -> str:
+    """The id of a copy of *source*, by the *name* that was chosen for it, or by one of ours."""
+    ours = f"{name_in(source.id)[:_COPIED]}-{secrets.token_hex(3)}"
+    return new_run_id(ours if name is None else name, tenant=source.tenant)
+
+
+def _check(pattern: str, text: str) -> None:
+    if not re.fullmatch(pattern, text):
         raise Invalid(
             "A run id has letters, digits, dots, dashes and underscores, at most eighty of them.",
             hint="for example --run-id quarterly-2026-09",

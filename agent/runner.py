@@ -25,7 +25,16 @@ from services.errors import BudgetSpent, DecisionRefused, NotFound, RunBusy
 from services.retrieval import Retriever
 from services.review import Approve, Decision, Edit, ReviewItem
 from services.settings import Settings
-from services.store import Journal, Lease, Priority, RunRecord, RunStatus, Wish, fence_key
+from services.store import (
+    Journal,
+    Lease,
+    Priority,
+    RunRecord,
+    RunStatus,
+    Wish,
+    fence_key,
+    own_id,
+)
 
 __all__ = ["FINISHED", "Runner"]
 
@@ -59,8 +68,8 @@ class Runner:
         """
         Store a request before anything else is done with it; *left* runs are a worker's to drive.
 
-        A known id with the same request gives the run that exists; with another request it is an
-        `InputConflict`. Raises `QueueFull` when as many runs wait for a worker as may.
+        *run_id* may be what the tenant calls the run. A known id with the same request gives the run
+        that exists; with another request it is an `InputConflict`. Raises `QueueFull` when as many runs wait for a worker as may.
         """
         at, request = now(), accepted.request
         record = queued_record(
@@ -76,11 +85,11 @@ class Runner:
         if left:
             await self.stores.queue.check_room(self.settings.queue_limit)
         journal = Journal(self.settings.home)
-        async with journal.accepting(self.stores.redis, run_id, at=at):
+        async with journal.accepting(self.stores.redis, record.id, at=at):
             stored = await self.stores.runs.create(record)
         if stored.status == "queued":  # or whoever accepted it may have died before it said so
             await self._log(
-                run_id,
+                record.id,
                 events.RUN_ACCEPTED,
                 key=events.RUN_ACCEPTED,
                 **said_of(record, request),
@@ -318,6 +327,7 @@ class Runner:
         Raises `Invalid` when *changes* concern what was used before *place*.
         """
         record = await self.stores.runs.get(source)
+        target = own_id(target, record.tenant)
         request = changed_request(record, target, by, changes)
         accepted = await self.accept(
             target,

@@ -8,9 +8,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from agent.driving import now
 from agent.intake import checked_formats
 from agent.request import FORMATS
+from agent.stores import Stores
 from services.analysis.templates import load_template
+from services.audit import SYSTEM, content_digest, events
 from services.errors import Invalid
 from services.evidence import Frozen
 from services.schedules import (
@@ -18,7 +21,6 @@ from services.schedules import (
     MAX_CATCH_UP,
     CatchUp,
     Schedule,
-    ScheduleBook,
     Timing,
     check_name,
 )
@@ -73,20 +75,50 @@ class NewSchedule(Frozen):
         )
 
 
-async def pause(book: ScheduleBook, name: str, *, tenant: str = "") -> Schedule:
-    """Have it start nothing until it is resumed; twice is as once."""
-    return await book.change(
-        name, lambda schedule: schedule.model_copy(update={"paused": True}), tenant=tenant
-    )
+class Scheduler:
+    """
+    Schedules of one store, changed in the name of *by*.
 
+    Each change is in the audit log before it is made, like those of keys and people.
+    """
 
-async def resume(book: ScheduleBook, name: str, *, at: datetime, tenant: str = "") -> Schedule:
-    """Go on with the next tick after *at*: what it missed while it was paused, it was to miss."""
+    def __init__(self, stores: Stores, *, by: str) -> None:
+        self._audit = stores.audit
+        self._book = stores.schedules
+        self._by = by
 
-    def resumed(schedule: Schedule) -> Schedule:
-        if not schedule.paused:
-            return schedule
-        first = schedule.timing.next_after(at)
-        return schedule.model_copy(update={"paused": False, "next_at": first, "try_at": first})
+    async def add(self, schedule: Schedule) -> Schedule:
+        """Have a report made again and again; raises `InputConflict` for a name that is taken."""
+        await self._book.check_free(schedule.name, tenant=schedule.tenant)
+        timing = {"cron": schedule.timing.cron, "zone": schedule.timing.zone}
+        asks = content_digest(schedule.asks)
+        await self._note(events.SCHEDULE_ADDED, schedule, **timing, asks=asks)
+        return await self._book.add(schedule)
 
-    return await book.change(name, resumed, tenant=tenant)
+    async def pause(self, name: str, *, tenant: str = "") -> Schedule:
+        """Have it start nothing until it is resumed; twice is as once."""
+        await self._note(events.SCHEDULE_PAUSED, await self._book.get(name, tenant=tenant))
+        return await self._book.change(
+            name, lambda schedule: schedule.model_copy(update={"paused": True}), tenant=tenant
+        )
+
+    async def resume(self, name: str, *, at: datetime, tenant: str = "") -> Schedule:
+        """Go on with the next tick after *at*: what it missed while it was paused, it was to miss."""
+
+        def resumed(schedule: Schedule) -> Schedule:
+            if not schedule.paused:
+                return schedule
+            first = schedule.timing.next_after(at)
+            return schedule.model_copy(update={"paused": False, "next_at": first, "try_at": first})
+
+        await self._note(events.SCHEDULE_RESUMED, await self._book.get(name, tenant=tenant))
+        return await self._book.change(name, resumed, tenant=tenant)
+
+    async def remove(self, name: str, *, tenant: str = "") -> Schedule:
+        """Forget it, and leave the runs that it started; raises `NotFound`."""
+        await self._note(events.SCHEDULE_REMOVED, await self._book.get(name, tenant=tenant))
+        return await self._book.remove(name, tenant=tenant)
+
+    async def _note(self, event: str, schedule: Schedule, **fields: str) -> None:
+        said = {"schedule": schedule.name, "tenant": schedule.tenant, **fields, "by": self._by}
+        await self._audit.append(SYSTEM, event, said, at=now())

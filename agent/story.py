@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
 from agent.deps import budget_of
 from agent.runner import FINISHED, Runner
+from agent.stores import Stores
 from agent.timeline import Timeline, timeline
 from services.audit import START, AuditEntry, events, revealed
+from services.errors import NotFound
 from services.review import ReviewItem
 from services.store import Budget, Effect, QueuePlace, RunRecord, Spent, Wish
 
@@ -40,6 +43,10 @@ class Story:
     entries: tuple[AuditEntry, ...]
     """The log, with what it says of persons in place."""
     effects: tuple[Effect, ...]
+    source: RunRecord | None
+    """The run that this one is a copy of, while it is kept."""
+    forks: tuple[RunRecord, ...]
+    """The newest copies of this run."""
 
     @cached_property
     def timeline(self) -> Timeline:
@@ -94,6 +101,7 @@ class Story:
             "budget": self.budget.model_dump(mode="json"),
             "items": _plain(self.items),
             "effects": _plain(self.effects),
+            "forks": [fork.id for fork in self.forks],
             "audit": _plain(self.entries),
             "audit_head": self.head,
         }
@@ -114,7 +122,17 @@ async def story(runner: Runner, record: RunRecord) -> Story:
         items=await stores.reviews.of_run(run_id),
         entries=told,
         effects=await stores.effects.of_run(run_id),
+        source=await _source(stores, record),
+        forks=await stores.runs.forks(run_id),
     )
+
+
+async def _source(stores: Stores, record: RunRecord) -> RunRecord | None:
+    if not record.forked_from:
+        return None
+    with suppress(NotFound):
+        return await stores.runs.get(record.forked_from, tenant=record.tenant)
+    return None
 
 
 def standing(record: RunRecord, *, is_driven: bool) -> str:

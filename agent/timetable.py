@@ -21,7 +21,7 @@ from agent.runner import Runner
 from services.errors import AssayError, InputConflict, NotFound, Retryable, StoreUnavailable
 from services.failpoints import failpoint
 from services.schedules import Plan, Schedule, plan
-from services.store import Failure
+from services.store import Failure, RunRecord
 
 _PUT_OFF: Final = timedelta(seconds=30)
 """How long a tick waits that could not be accepted now: the queue is full, the warehouse is busy."""
@@ -75,7 +75,10 @@ class Timetable:
         prepared: Accepted | None = None
         for tick in ticks:
             run_id = schedule.run_id(tick)
-            accepted = await self._known(run_id)
+            known = await self._known(run_id, schedule.tenant)
+            if known is not None and known.id != run_id:
+                continue  # an earlier version accepted it, under the name that it gave
+            accepted = None if known is None else _asked(known)
             if accepted is None:
                 prepared = prepared or await self._prepared(schedule, run_id)
                 accepted = _renamed(prepared, run_id)
@@ -91,13 +94,12 @@ class Timetable:
                 # Another worker has just accepted it, on data that are newer or older than ours.
                 await self.runner.stores.runs.get(run_id)
 
-    async def _known(self, run_id: str) -> Accepted | None:
-        """What the run asks for that somebody has accepted; accepting it again ends what they began."""
+    async def _known(self, run_id: str, tenant: str) -> RunRecord | None:
+        """The run that somebody has accepted; accepting it again ends what they began."""
         try:
-            record = await self.runner.stores.runs.get(run_id)
+            return await self.runner.stores.runs.get(run_id, tenant=tenant)
         except NotFound:
             return None
-        return Accepted(Request.model_validate(record.request), record.snapshot, record.title)
 
     async def _prepared(self, schedule: Schedule, run_id: str) -> Accepted:
         accepted = await asyncio.to_thread(
@@ -120,6 +122,10 @@ class Timetable:
             self.told(f"schedule {schedule.name}: accepted {schedule.run_id(tick)}")
         if due.left_out:
             self.told(f"schedule {schedule.name}: {due.left_out} missed ticks left out")
+
+
+def _asked(record: RunRecord) -> Accepted:
+    return Accepted(Request.model_validate(record.request), record.snapshot, record.title)
 
 
 def _renamed(accepted: Accepted, run_id: str) -> Accepted:

@@ -92,11 +92,10 @@ class _Wanted:
 
 async def _accept(runner: Runner, run_id: str | None, wanted: _Wanted) -> str:
     """The id of the run: a new one, or the one of that name, which must ask for the same."""
-    from agent.intake import check_run_id, new_run_id, prepare
+    from agent.intake import new_run_id, prepare
     from services.errors import NotFound
 
-    name = run_id or new_run_id(wanted.question, wanted.template)
-    check_run_id(name)
+    name = new_run_id(run_id, question=wanted.question, template=wanted.template)
     if run_id is not None and wanted.is_default:
         with suppress(NotFound):
             await runner.stores.runs.get(name)

@@ -88,18 +88,17 @@ def fork(
 ) -> None:
     """Go on from a step of a run in a copy of it, with changes; the run itself stays as it is."""
     from agent.cli.drive import drive, finish
-    from agent.intake import check_run_id
+    from agent.intake import copy_run_id
     from agent.opening import open_runner
     from agent.rewind import Place
     from services.settings import load_settings
 
     settings = load_settings()
     place, changes = Place.parse(at), _changes(set_ or [])
-    name = run_id or _copy_name(run)
-    check_run_id(name)
 
     async def work() -> int:
         async with open_runner(settings) as runner:
+            name = copy_run_id(run_id, await runner.stores.runs.get(run))
             await runner.fork(run, name, place, by=settings.reviewer, changes=changes)
             err().print(f"run {name}  from {run} at {place}")
             if later:
@@ -200,9 +199,3 @@ def _changes(given: list[str]) -> dict[str, Any]:
             )
         changes[key.strip()] = value.split(",") if key.strip() == "formats" else value
     return changes
-
-
-def _copy_name(run: str) -> str:
-    import secrets
-
-    return f"{run[:70]}-{secrets.token_hex(3)}"

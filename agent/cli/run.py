@@ -72,12 +72,14 @@ def start(
     from agent.cli.report import ensure_warehouse
     from agent.intake import new_run_id, prepare
     from agent.opening import open_runner
+    from services.access import check_tenant
     from services.settings import load_settings
     from services.store import RunRecord
 
     settings = load_settings()
     ensure_warehouse(settings)
-    name = run_id or new_run_id(question or "", template)
+    check_tenant(tenant)
+    name = new_run_id(run_id, question=question or "", template=template, tenant=tenant)
     accepted = prepare(settings, name, question=question or "", template=template)
 
     async def accept() -> RunRecord:

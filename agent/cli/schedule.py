@@ -14,6 +14,7 @@ from agent.cli.console import JsonFlag, err, local, out, print_json, table
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from agent.scheduling import Scheduler
     from agent.stores import Stores
     from services.schedules import Schedule, Timing
 
@@ -80,7 +81,7 @@ def add(  # noqa: PLR0913 (one parameter an option)
     if dry_run:
         _print_ticks(made.timing, now(), _SHOWN, as_json=as_json)
         return
-    stored = _with_stores(lambda stores: stores.schedules.add(made))
+    stored = _changing(lambda scheduler: scheduler.add(made))
     if as_json:
         print_json(stored)
         return
@@ -137,9 +138,7 @@ def show(name: NameArgument, *, tenant: TenantOption = "", as_json: JsonFlag = F
 @app.command()
 def pause(name: NameArgument, *, tenant: TenantOption = "", as_json: JsonFlag = False) -> None:
     """Start nothing of a schedule until it is resumed; runs under way go on."""
-    from agent.scheduling import pause
-
-    schedule = _with_stores(lambda stores: pause(stores.schedules, name, tenant=tenant))
+    schedule = _changing(lambda scheduler: scheduler.pause(name, tenant=tenant))
     _print_state(schedule, "paused", as_json=as_json)
 
 
@@ -147,9 +146,8 @@ def pause(name: NameArgument, *, tenant: TenantOption = "", as_json: JsonFlag = 
 def resume(name: NameArgument, *, tenant: TenantOption = "", as_json: JsonFlag = False) -> None:
     """Go on with a paused schedule from its next tick; what it missed stays missed."""
     from agent.driving import now
-    from agent.scheduling import resume
 
-    schedule = _with_stores(lambda stores: resume(stores.schedules, name, at=now(), tenant=tenant))
+    schedule = _changing(lambda scheduler: scheduler.resume(name, at=now(), tenant=tenant))
     state = f"next run {_at(schedule.next_at, schedule.timing.zone)}"
     _print_state(schedule, state, as_json=as_json)
 
@@ -157,7 +155,7 @@ def resume(name: NameArgument, *, tenant: TenantOption = "", as_json: JsonFlag =
 @app.command()
 def remove(name: NameArgument, *, tenant: TenantOption = "", as_json: JsonFlag = False) -> None:
     """Remove a schedule; the runs that it started stay."""
-    schedule = _with_stores(lambda stores: stores.schedules.remove(name, tenant=tenant))
+    schedule = _changing(lambda scheduler: scheduler.remove(name, tenant=tenant))
     _print_state(schedule, "removed", as_json=as_json)
 
 
@@ -204,6 +202,13 @@ def _at(moment: datetime, zone: str) -> str:
     from zoneinfo import ZoneInfo
 
     return moment.astimezone(ZoneInfo(zone)).strftime("%a %Y-%m-%d %H:%M %Z")
+
+
+def _changing(act: Callable[[Scheduler], Awaitable[_T]]) -> _T:
+    from agent.scheduling import Scheduler
+    from services.settings import load_settings
+
+    return _with_stores(lambda stores: act(Scheduler(stores, by=load_settings().reviewer)))
 
 
 def _with_stores(act: Callable[[Stores], Awaitable[_T]]) -> _T:

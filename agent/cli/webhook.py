@@ -14,6 +14,7 @@ import typer
 from agent.cli.console import JsonFlag, ago, err, local, out, print_json, table
 
 if TYPE_CHECKING:
+    from agent.hookkeeping import Hookkeeper
     from agent.hooks import Hooks
     from services.webhooks import Delivery
 
@@ -46,7 +47,7 @@ def add_source(
 
     source = read_source(file)
     secret, is_new = _secret(secret_file)
-    _on_hooks(lambda hooks: hooks.sources.add(source, [secret], at=datetime.now(UTC)))
+    _changing(lambda keeper: keeper.add_source(source, secret))
     if as_json:
         path = f"/v1/webhooks/{source.name}"
         print_json({"name": source.name, "path": path, **({"secret": secret} if is_new else {})})
@@ -86,7 +87,7 @@ def list_sources(*, as_json: JsonFlag = False) -> None:
 @source_app.command("remove")
 def remove_source(name: str) -> None:
     """Let a system call no more; its runs stay."""
-    _on_hooks(lambda hooks: hooks.sources.remove(name))
+    _changing(lambda keeper: keeper.remove_source(name))
     err().print(f"{name} may call no more (within a second)")
 
 
@@ -104,11 +105,8 @@ def rotate_source(
     from datetime import timedelta
 
     secret, is_new = _secret(secret_file)
-    _on_hooks(
-        lambda hooks: hooks.sources.rotate(
-            name, secret, at=datetime.now(UTC), overlap=timedelta(hours=overlap)
-        )
-    )
+    lasting = timedelta(hours=overlap)
+    _changing(lambda keeper: keeper.rotate_source(name, secret, overlap=lasting))
     if as_json:
         print_json({"name": name, **({"secret": secret} if is_new else {})})
         return
@@ -132,10 +130,8 @@ def add_endpoint(
 
     types = event_types(event or [])
     secret, is_new = _secret(secret_file)
-    endpoint = _on_hooks(
-        lambda hooks: hooks.endpoints.add(
-            url, secret, at=datetime.now(UTC), events=types, tenant=tenant
-        )
+    endpoint = _changing(
+        lambda keeper: keeper.add_endpoint(url, secret, types=types, tenant=tenant)
     )
     if as_json:
         said = endpoint.model_dump(mode="json", exclude={"sealed"})
@@ -165,7 +161,7 @@ def list_endpoints(*, as_json: JsonFlag = False) -> None:
 @endpoint_app.command("remove")
 def remove_endpoint(endpoint: str) -> None:
     """Send nothing to an endpoint any more; what waits for it is given up."""
-    _on_hooks(lambda hooks: hooks.endpoints.remove(endpoint))
+    _changing(lambda keeper: keeper.remove_endpoint(endpoint))
     err().print(f"{endpoint} is sent nothing more")
 
 
@@ -206,13 +202,15 @@ def redeliver(
     if (delivery is None) == (not every):
         raise Invalid("Name one delivery, or say --all.", hint="See `assay webhook dead`.")
 
-    async def work(hooks: Hooks) -> list[Delivery]:
-        dead = await hooks.deliveries.list(status="dead", limit=100_000) if every else ()
-        names = [one.id for one in dead] if delivery is None else [delivery]
-        at = datetime.now(UTC)
-        return [await hooks.deliveries.redeliver(name, at=at) for name in names]
+    dead: tuple[Delivery, ...] = ()
+    if every:
+        dead = _on_hooks(lambda hooks: hooks.deliveries.list(status="dead", limit=100_000))
+    names = [one.id for one in dead] if delivery is None else [delivery]
 
-    again = _on_hooks(work)
+    async def work(keeper: Hookkeeper) -> list[Delivery]:
+        return [await keeper.redeliver(name) for name in names]
+
+    again = _changing(work)
     if as_json:
         print_json([one.model_dump(mode="json") for one in again])
     else:
@@ -278,6 +276,13 @@ def _show_secret(secret: str, *, is_new: bool) -> None:
     if is_new:
         err().print("its secret, which is not shown again:")
         sys.stdout.write(f"{secret}\n")
+
+
+def _changing(work: Callable[[Hookkeeper], Awaitable[_T]]) -> _T:
+    from agent.hookkeeping import Hookkeeper
+    from services.settings import load_settings
+
+    return _on_hooks(lambda hooks: work(Hookkeeper(hooks, by=load_settings().reviewer)))
 
 
 def _on_hooks(work: Callable[[Hooks], Awaitable[_T]]) -> _T:

@@ -13,7 +13,7 @@ from services.evidence import Column, Frozen
 from services.review import DecisionKind
 from services.store import Failure, UtcTime
 
-RunId: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=80)]
+RunId: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Question: TypeAlias = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
 
 
@@ -57,7 +57,9 @@ class ReportArguments(Frozen):
     formats: Annotated[tuple[Format, ...], Field(min_length=1)] = FORMATS
     run: Annotated[
         RunId | None,
-        Field(description="Name of the run; asking again under it starts no second run."),
+        Field(
+            description="Name of the run; asking again under it starts no second run. Its id may have more."
+        ),
     ] = None
 
 

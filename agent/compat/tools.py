@@ -77,7 +77,9 @@ class Tools:
 
     async def report(self, who: Identity, asked: ReportArguments) -> ReportResult:
         """Accept a run, which a worker drives."""
-        name = asked.run or new_run_id(asked.question, asked.template)
+        name = new_run_id(
+            asked.run, question=asked.question, template=asked.template, tenant=who.tenant or ""
+        )
         accepted = await asyncio.to_thread(
             prepare,
             self.runner.settings,

@@ -23,7 +23,7 @@ from agent.web.access import needs
 from agent.web.metrics import CONTENT_TYPE, exposition
 from agent.web.serving import promptly, runner_of
 from services.access import Identity
-from services.errors import AssayError
+from services.errors import AssayError, NotPermitted
 from services.warehouse import check_current
 
 router = APIRouter(tags=["health"])
@@ -68,8 +68,12 @@ async def readyz(request: Request) -> Response:
 async def metrics(
     request: Request, who: Annotated[Identity, Depends(needs("administer"))]
 ) -> Response:
-    """How the whole stands, for Prometheus; for whoever may administer, as it counts all tenants."""
-    del who
+    """How the whole stands, for Prometheus; for who administers it, as it counts all tenants."""
+    if who.tenant:
+        raise NotPermitted(
+            "This counts the runs of all tenants, and you belong to one.",
+            hint="Use a key of an operator without a tenant.",
+        )
     runner = runner_of(request)
     async with promptly():
         text = await exposition(runner.stores, runner.settings)

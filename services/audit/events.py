@@ -51,8 +51,15 @@ What the audit log records: the name of each event, and what its entry says.
 | `access.roles_set`   | person*, roles, by*                                                        |
 | `access.signed_out`  | kind, person*, by*: an operator has ended all their sessions               |
 | `access.signed_in`   | kind, by*                                                                  |
+| `webhook.source_added`, `webhook.source_removed` | source, tenant, by*                            |
+| `webhook.source_rotated` | source, tenant, overlap_seconds, by*                                   |
+| `webhook.endpoint_added` | endpoint, host, types, tenant, by*                                     |
+| `webhook.endpoint_removed`, `webhook.endpoint_disabled` | endpoint, tenant, by*                   |
+| `webhook.redelivered` | delivery, endpoint, tenant, by*                                           |
+| `schedule.added`     | schedule, tenant, cron, zone, asks (digest), by*                           |
+| `schedule.paused`, `schedule.resumed`, `schedule.removed` | schedule, tenant, by*                 |
 
-The last twelve, and `review.away_...`, belong to no run and stand in the log `SYSTEM`. Fields marked * are data of a person
+From `data.erased` on they belong to no run and stand in the log `SYSTEM`. Fields marked * are data of a person
 (`PERSONAL`): an entry holds a reference to them, never the words. Nothing else may be raw text of
 a user or of a model; what such text was is said by its digest and by counts.
 
@@ -119,6 +126,17 @@ ACCESS_PASSWORD_SET: Final = "access.password_set"  # noqa: S105 (what has happe
 ACCESS_ROLES_SET: Final = "access.roles_set"
 ACCESS_SIGNED_OUT: Final = "access.signed_out"
 ACCESS_SIGNED_IN: Final = "access.signed_in"
+WEBHOOK_SOURCE_ADDED: Final = "webhook.source_added"
+WEBHOOK_SOURCE_ROTATED: Final = "webhook.source_rotated"
+WEBHOOK_SOURCE_REMOVED: Final = "webhook.source_removed"
+WEBHOOK_ENDPOINT_ADDED: Final = "webhook.endpoint_added"
+WEBHOOK_ENDPOINT_REMOVED: Final = "webhook.endpoint_removed"
+WEBHOOK_ENDPOINT_DISABLED: Final = "webhook.endpoint_disabled"
+WEBHOOK_REDELIVERED: Final = "webhook.redelivered"
+SCHEDULE_ADDED: Final = "schedule.added"
+SCHEDULE_PAUSED: Final = "schedule.paused"
+SCHEDULE_RESUMED: Final = "schedule.resumed"
+SCHEDULE_REMOVED: Final = "schedule.removed"
 
 PERSONAL: Final = frozenset({"by", "person", "requested_by", "reviewer", "reason", "note", "text"})
 """Fields whose values are kept beside the log, so that they can be erased."""

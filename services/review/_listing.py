@@ -8,7 +8,7 @@ from pydantic import Field
 from redis.asyncio import Redis
 
 from services.evidence import Frozen
-from services.store import as_bytes, redis_errors
+from services.store import as_bytes, of_tenant, redis_errors
 
 from ._items import ItemKind, ItemStatus, ReviewItem
 from ._queue import _BY_RUN, _BY_TIME, _ITEM, _OPEN
@@ -36,10 +36,10 @@ class ItemFilter(Frozen):
 
 
 class ItemPlace(Frozen):
-    """Behind which item a page goes on; without an id, at the first of that time."""
+    """Behind which item a page goes on: one that was opened then, of that id."""
 
     at: Annotated[int, Field(ge=0, le=10**17)]
-    id: str = ""
+    id: Annotated[str, Field(min_length=1)]
 
 
 class ItemPage(Frozen):
@@ -50,7 +50,7 @@ class ItemPage(Frozen):
 
 
 class ItemListing:
-    """Pages of items; like those of runs, one may be short and still have a next."""
+    """Pages of items; like those of runs, one that looks for something may be short and have a next."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -73,10 +73,8 @@ class ItemListing:
             looked_at += len(names)
             if len(names) < _BATCH:
                 return ItemPage(items=tuple(found))
-        # What was opened with the last that was read is read again: its id may be another tenant's.
-        end = names[-1][1]
-        whole = tuple(item for item in found if _micros(item) != end)
-        return ItemPage(items=whole, next=ItemPlace(at=end))
+        last_read, at = names[-1]
+        return ItemPage(items=tuple(found), next=ItemPlace(at=at, id=last_read.decode()))
 
     async def _names(
         self, wanted: ItemFilter, after: ItemPlace | None, skipped: int
@@ -87,12 +85,22 @@ class ItemListing:
             if wanted.status == "open":
                 start: int | str = after.at if after else "-inf"
                 found = await self._redis.zrangebyscore(
-                    _OPEN, start, "+inf", start=skipped, num=_BATCH, withscores=True
+                    of_tenant(_OPEN, wanted.tenant),
+                    start,
+                    "+inf",
+                    start=skipped,
+                    num=_BATCH,
+                    withscores=True,
                 )
             else:
                 start = after.at if after else "+inf"
                 found = await self._redis.zrevrangebyscore(
-                    _BY_TIME, start, "-inf", start=skipped, num=_BATCH, withscores=True
+                    of_tenant(_BY_TIME, wanted.tenant),
+                    start,
+                    "-inf",
+                    start=skipped,
+                    num=_BATCH,
+                    withscores=True,
                 )
         pairs = cast("list[tuple[bytes, float]]", found)
         return [(name, int(score)) for name, score in pairs]
@@ -100,7 +108,7 @@ class ItemListing:
     async def _of_run(self, wanted: ItemFilter, skipped: int) -> list[tuple[bytes, int]]:
         """The items of one run, which are few."""
         names = [as_bytes(name) for name in await self._redis.smembers(_BY_RUN + wanted.run)]
-        items = await self._items(names)
+        items = [item for item in await self._items(names) if wanted.lets_through(item)]
         items.sort(key=lambda i: (_micros(i), i.id), reverse=wanted.status != "open")
         found = [(item.id.encode(), _micros(item)) for item in items]
         return found[skipped : skipped + _BATCH]
@@ -118,7 +126,7 @@ def _micros(item: ReviewItem) -> int:
 
 
 def _is_behind(item: ReviewItem, after: ItemPlace | None, oldest_first: bool) -> bool:
-    if after is None or not after.id:
+    if after is None:
         return True
     mine, theirs = (_micros(item), item.id), (after.at, after.id)
     return mine > theirs if oldest_first else mine < theirs

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from services.errors import NotFound
 from services.failpoints import failpoint
-from services.store import redis_errors
+from services.store import of_tenant, redis_errors
 
 from ._items import Away, Decision, ItemStatus, Notice, ReviewItem
 from ._names import names, renamed
@@ -65,6 +65,7 @@ class ReviewQueue:
                     int(item.created_at.timestamp() * 1_000_000),
                     item.id,
                     _notice_at(opened),
+                    item.tenant,
                 ],
             )
         return ReviewItem.model_validate_json(stored)
@@ -92,15 +93,12 @@ class ReviewQueue:
         start = 0
         while len(found) < limit:
             key, desc = (_OPEN, False) if status == "open" else (_BY_TIME, True)
+            key = of_tenant(key, tenant)
             with redis_errors():
                 ids = await self._redis.zrange(key, start, start + _PAGE - 1, desc=desc)
             if not ids:
                 break
-            found += [
-                item
-                for item in await self._load(ids)
-                if status in (None, item.status) and tenant in (None, item.tenant)
-            ]
+            found += [item for item in await self._load(ids) if status in (None, item.status)]
             start += _PAGE
         return tuple(found[:limit])
 
@@ -298,6 +296,7 @@ class ReviewQueue:
             answered = after.status == "decided" and before.status == "open"
             new = after.model_dump_json().encode()
             args = [old, new, item_id, int(answered), int(is_open), _notice_at(after)]
+            args += [after.tenant]
             with redis_errors():
                 if await script(keys=keys, args=args):
                     return after

@@ -64,11 +64,14 @@ class ScheduleBook:
             )
         )
         if stored.id != schedule.id:
-            raise InputConflict(
-                f"There is a schedule {schedule.name!r} already.",
-                hint="Name the new one differently, or remove the old one first: `assay schedule remove`.",
-            )
+            raise _taken(schedule.name)
         return stored
+
+    async def check_free(self, name: str, *, tenant: str = "") -> None:
+        """Raise `InputConflict` when a tenant has a schedule of that name."""
+        with redis_errors():
+            if await self._redis.hexists(_OF_TENANT + tenant, name):
+                raise _taken(name)
 
     async def get(self, name: str, *, tenant: str = "") -> Schedule:
         """The schedule; `NotFound`, naming one that comes close, when there is none."""
@@ -160,6 +163,13 @@ class ScheduleBook:
                 hint=f"Did you mean {', '.join(close)}?" if close else "See `assay schedule list`.",
             )
         return as_bytes(content)
+
+
+def _taken(name: str) -> InputConflict:
+    return InputConflict(
+        f"There is a schedule {name!r} already.",
+        hint="Name the new one differently, or remove the old one first: `assay schedule remove`.",
+    )
 
 
 def _score(schedule: Schedule) -> int:

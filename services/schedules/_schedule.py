@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from services.errors import Invalid
 from services.evidence import Frozen
-from services.store import Failure, Priority, UtcTime
+from services.store import Failure, Priority, UtcTime, own_id
 
 from ._catchup import CatchUp
 from ._timing import Timing
@@ -62,7 +62,8 @@ class Schedule(Frozen):
 
     def run_id(self, tick: datetime) -> str:
         """The run of a tick: the same for whoever starts it, however often."""
-        return f"{self.name}-{tick.astimezone(UTC):%Y%m%dT%H%MZ}-{self.id[-8:]}"
+        name = f"{self.name}-{tick.astimezone(UTC):%Y%m%dT%H%MZ}-{self.id[-8:]}"
+        return own_id(name, self.tenant)
 
 
 def check_name(name: str) -> None:

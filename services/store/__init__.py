@@ -16,9 +16,11 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:restored`               | string | token of the last restore, for an hour             |
 | `assay:run:ID`                 | string | `RunRecord`                                        |
 | `assay:runs:time`              | zset   | run ids by time of creation, in microseconds       |
+| `assay:runs:time:of:TENANT`    | zset   | the same, of one tenant                            |
 | `assay:runs:name`              | zset   | run ids in lexical order, for prefixes             |
 | `assay:runs:left`              | set    | runs that are left to workers, and could go on     |
 | `assay:runs:states`            | hash   | status: how many runs have it                      |
+| `assay:forks:{RUN}`            | zset   | runs that began as copies of it, by time of creation |
 | `assay:lease:{RUN}`            | string | who drives a run; expires                          |
 | `assay:fence:{RUN}`            | string | number of its latest driver, which only grows      |
 | `assay:wish:{RUN}`             | string | what its driver is asked: to cancel, or to let go  |
@@ -44,6 +46,7 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:review:item:ID`         | string | `ReviewItem`                                       |
 | `assay:review:time`            | zset   | item ids by time of creation, in microseconds      |
 | `assay:review:open`            | zset   | the same, of the open ones only                    |
+| `...:time:of:TENANT`, `...:open:of:TENANT` | zset | the same, of one tenant                  |
 | `assay:review:run:RUN`         | set    | the items of a run                                 |
 | `assay:review:answered`        | set    | decided items whose runs nobody has queued yet     |
 | `assay:review:due`             | zset   | open items by when their deadline is spoken of next |
@@ -56,6 +59,8 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | - `delivery:ID`                | string | `Delivery`; expires once it is done                |
 | - `due`                        | zset   | deliveries to be sent, by time in milliseconds     |
 | - `done`, `dead`               | zset   | delivered and given up ones, by time               |
+| - `due:of:TENANT` and so on    | zset   | the same three, of one tenant                      |
+| - `run:RUN`                    | set    | the deliveries that tell of a run                  |
 | `assay:schedules:of:TENANT`    | hash   | name of a schedule: `Schedule`                     |
 | `assay:schedules:due`          | zset   | NAME:TENANT by when it is looked at next, in seconds |
 | `assay:audit:...`              |        | the audit log; its keys are in `services.audit`    |
@@ -79,17 +84,19 @@ from ._layout import LAYOUT, check_home, open_home, open_layout
 from ._leases import TTL as LEASE_TTL
 from ._leases import Lease, Wish, fence_key
 from ._limits import Rate, RateLimits
-from ._listing import RunFilter, RunListing, RunPage, RunPlace
+from ._listing import RunFilter, RunPage, RunPlace
 from ._objects import ObjectStore
 from ._outbox import ENDPOINTS, EVENT_TYPES, OUTBOX, Event, EventType, Outbox
 from ._queue import Priority, QueueLoad, QueuePlace, QueueState, RunQueue, Taken, queue_full
+from ._record import Failure, RunRecord, RunStatus, asks_the_same
 from ._references import Freed, References
 from ._removal import remove_run
 from ._repeats import Repeat, Repeats
-from ._runs import Failure, RunRecord, RunRegistry, RunStatus, asks_the_same, cursor_of
+from ._runs import RunRegistry
 from ._scripts import Call, run_all
 from ._spending import Budget, Spending, Spent
 from ._tally import Tally
+from ._tenants import MARK_PATTERN, TENANT_INDEX, name_in, of_tenant, own_id
 from ._values import UtcTime, as_bytes
 from ._workers import WorkerBoard, WorkerLoad
 
@@ -99,7 +106,9 @@ __all__ = [
     "EVENT_TYPES",
     "LAYOUT",
     "LEASE_TTL",
+    "MARK_PATTERN",
     "OUTBOX",
+    "TENANT_INDEX",
     "Accepted",
     "Ask",
     "AskKind",
@@ -133,7 +142,6 @@ __all__ = [
     "Repeats",
     "Restore",
     "RunFilter",
-    "RunListing",
     "RunPage",
     "RunPlace",
     "RunQueue",
@@ -154,11 +162,13 @@ __all__ = [
     "asks_the_same",
     "check_home",
     "connect",
-    "cursor_of",
     "effect_key",
     "fence_key",
+    "name_in",
+    "of_tenant",
     "open_home",
     "open_layout",
+    "own_id",
     "queue_full",
     "redis_errors",
     "remove_run",

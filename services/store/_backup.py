@@ -21,7 +21,7 @@ from services.failpoints import failpoint
 
 from ._archive import About, Archive, ArchiveWriter, Manifest
 from ._connection import redis_errors
-from ._layout import LAYOUT
+from ._layout import LAYOUT, open_layout
 from ._objects import ObjectStore
 from ._portable import Entry, entry_of, from_line, key_of, members_of, read_keys, to_line, write_key
 from ._references import HOLD, KINDS, OBJECT, PREFIX
@@ -212,6 +212,7 @@ class Restore:
             await self._clear_incoming()
             staged = await self._stage(manifest, extra, token)
             await self._swap(staged, force=force)
+        await open_layout(self._redis)  # what was put back may be of an earlier one
         return Summary.model_validate(manifest.facts)
 
     async def _check_free(self, *, force: bool) -> None:

@@ -16,11 +16,20 @@ from services.errors import SettingInvalid, StoreUnavailable
 from ._connection import redis_errors
 from ._objects import flush_folder
 from ._references import References
+from ._reindexing import index_what_is_there
 from ._values import as_bytes
 
-LAYOUT: Final = 2
-"""1 had no mark, and no references of runs to contents."""
+LAYOUT: Final = 3
+"""1 had no mark, and no references of runs to contents; 2 no indexes by tenant, and none of forks."""
 LAYOUT_KEY: Final = "assay:layout"
+
+# Somebody may have brought it further meanwhile.
+_MARK: Final = """
+if tonumber(redis.call('GET', KEYS[1]) or 0) < tonumber(ARGV[1]) then
+  redis.call('SET', KEYS[1], ARGV[1])
+end
+return 1
+"""
 
 _FILE: Final = "layout"
 _RUNS: Final = "assay:runs:time"
@@ -62,12 +71,15 @@ async def open_layout(redis: Redis) -> None:
     """
     with redis_errors():
         found = await redis.get(LAYOUT_KEY)
-    if found is not None:
-        _check(as_bytes(found).decode(), "The store", "ASSAY_REDIS_URL or ASSAY_HOME")
+    text = "1" if found is None else as_bytes(found).decode()
+    _check(text, "The store", "ASSAY_REDIS_URL or ASSAY_HOME")
+    if (layout := int(text)) == LAYOUT:
         return
-    await _refer_to_what_is_there(redis)
+    if layout < 2:
+        await _refer_to_what_is_there(redis)
+    await index_what_is_there(redis)
     with redis_errors():
-        await redis.set(LAYOUT_KEY, LAYOUT, nx=True)
+        await redis.register_script(_MARK)(keys=[LAYOUT_KEY], args=[LAYOUT])
 
 
 def _read(home: Path) -> str:

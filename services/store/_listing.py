@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
-from typing import Annotated, Final, cast
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated, Any, Final, TypeAlias, cast
 
 from pydantic import Field
 from redis.asyncio import Redis
@@ -12,12 +12,18 @@ from redis.asyncio import Redis
 from services.evidence import Frozen
 
 from ._connection import redis_errors
-from ._runs import _BY_TIME, _RUN, RunRecord, RunStatus
-from ._values import UtcTime
+from ._record import RunRecord, RunStatus
+from ._tenants import of_tenant
+from ._values import UtcTime, as_bytes
 
+RUN: Final = "assay:run:"
+BY_TIME: Final = "assay:runs:time"
 _BATCH: Final = 200
 _LOOKED_AT: Final = 2_000
 """Most records that one page reads, whatever it looks for."""
+
+Fits: TypeAlias = Callable[[RunRecord], Awaitable[bool]]
+"""What else a run has to be, where that takes more than its record to tell."""
 
 
 class RunFilter(Frozen):
@@ -34,8 +40,7 @@ class RunFilter(Frozen):
 
     def lets_through(self, record: RunRecord) -> bool:
         return (
-            self.tenant in (None, record.tenant)
-            and self.status in (None, record.status)
+            self.status in (None, record.status)
             and self.template in ("", record.template)
             and self.requested_by in ("", record.request.get("requested_by"))
             and self.words.casefold() in f"{record.id}\n{record.title}".casefold()
@@ -47,8 +52,11 @@ class RunPlace(Frozen):
 
     at: Annotated[int, Field(ge=0, le=10**17)]
     """In microseconds."""
-    id: str = ""
-    """Empty: before all that were created at that time."""
+    id: Annotated[str, Field(min_length=1)]
+
+    @classmethod
+    def of(cls, record: RunRecord) -> RunPlace:
+        return cls(at=micros(record.created_at), id=record.id)
 
 
 class RunPage(Frozen):
@@ -58,72 +66,68 @@ class RunPage(Frozen):
     next: RunPlace | None = None
 
 
-class RunListing:
+async def page_of_runs(
+    redis: Redis,
+    wanted: RunFilter,
+    *,
+    limit: int,
+    after: RunPlace | None = None,
+    fits: Fits | None = None,
+) -> RunPage:
     """
-    Pages of runs.
+    A page of runs.
 
-    A page begins at its place in the order of time, whatever came since, and reads on until it is
-    full, or has read so many records that its caller should rather hear of what there is. So a
-    page may be short, or empty, and still have a next.
+    It begins at its place in the order of time, whatever came since, and reads on until it is full,
+    or has read so many records of its tenant that its caller should rather hear of what there is.
+    So a page that looks for something may be short, or empty, and still have a next.
     """
+    found: list[RunRecord] = []
+    seen: RunRecord | None = None
+    looked_at = 0
+    async for record in newest_runs(redis, wanted, after=after):
+        if seen is not None and looked_at == _LOOKED_AT:
+            return RunPage(runs=tuple(found), next=RunPlace.of(seen))
+        if wanted.lets_through(record) and (fits is None or await fits(record)):
+            if len(found) == limit:
+                return RunPage(runs=tuple(found), next=RunPlace.of(found[-1]))
+            found.append(record)
+        seen, looked_at = record, looked_at + 1
+    return RunPage(runs=tuple(found))
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
 
-    async def page(
-        self, wanted: RunFilter, *, limit: int, after: RunPlace | None = None
-    ) -> RunPage:
-        found: list[RunRecord] = []
-        looked_at = 0
-        while looked_at < _LOOKED_AT:
-            names = await self._names(wanted, after, looked_at)
-            for record in await self._records([name for name, _ in names]):
-                if _is_behind(record, after) and wanted.lets_through(record):
-                    found.append(record)
-                    if len(found) > limit:
-                        last = found[limit - 1]
-                        return RunPage(runs=tuple(found[:limit]), next=_place(last))
-            looked_at += len(names)
-            if len(names) < _BATCH:
-                return RunPage(runs=tuple(found))
-        # What was created with the last that was read is read again: its id may be another tenant's.
-        end = names[-1][1]
-        whole = tuple(record for record in found if _micros(record.created_at) != end)
-        return RunPage(runs=whole, next=RunPlace(at=end))
-
-    async def _names(
-        self, wanted: RunFilter, after: RunPlace | None, skipped: int
-    ) -> list[tuple[str, int]]:
-        newest = min(_score(wanted.created_before), float(after.at) if after else math.inf)
-        oldest = _micros(wanted.created_after) if wanted.created_after else "-inf"
+async def newest_runs(
+    redis: Redis, wanted: RunFilter, *, after: RunPlace | None = None
+) -> AsyncIterator[RunRecord]:
+    """The runs of a tenant, or of all, in a span of time, newest first, a batch at a time."""
+    index = of_tenant(BY_TIME, wanted.tenant)
+    newest = math.inf if wanted.created_before is None else micros(wanted.created_before)
+    oldest = -math.inf if wanted.created_after is None else micros(wanted.created_after)
+    newest, skipped = min(newest, math.inf if after is None else after.at), 0
+    while True:
         with redis_errors():
-            found = await self._redis.zrevrangebyscore(
-                _BY_TIME, newest, oldest, start=skipped, num=_BATCH, withscores=True
+            reply: Any = await redis.zrevrangebyscore(
+                index, newest, oldest, start=skipped, num=_BATCH, withscores=True
             )
-        pairs = cast("list[tuple[bytes, float]]", found)
-        return [(name.decode(), int(score)) for name, score in pairs]
-
-    async def _records(self, names: list[str]) -> list[RunRecord]:
-        if not names:
-            return []
-        with redis_errors():
-            contents = await self._redis.mget([_RUN + name for name in names])
-        return [RunRecord.model_validate_json(content) for content in contents if content]
-
-
-def _score(before: datetime | None) -> float:
-    return math.inf if before is None else float(_micros(before))
+        scored = [(as_bytes(name).decode(), int(score)) for name, score in reply]
+        # Of one microsecond the ids are in falling order.
+        names = [name for name, at in scored if after is None or (at, name) < (after.at, after.id)]
+        for record in await _records(redis, names):
+            yield record
+        if len(scored) < _BATCH:
+            return
+        # From a time on, not from a rank: what comes or goes meanwhile moves nothing.
+        end = scored[-1][1]
+        same = sum(at == end for _, at in scored)
+        newest, skipped = end, same + (skipped if end == newest else 0)
 
 
-def _micros(moment: datetime) -> int:
+async def _records(redis: Redis, names: list[str]) -> list[RunRecord]:
+    if not names:
+        return []
+    with redis_errors():
+        contents = await redis.mget([RUN + name for name in names])
+    return [RunRecord.model_validate_json(cast("bytes", one)) for one in contents if one]
+
+
+def micros(moment: UtcTime) -> int:
     return int(moment.timestamp() * 1_000_000)
-
-
-def _place(record: RunRecord) -> RunPlace:
-    return RunPlace(at=_micros(record.created_at), id=record.id)
-
-
-def _is_behind(record: RunRecord, after: RunPlace | None) -> bool:
-    if after is None or not after.id:
-        return True
-    return (_micros(record.created_at), record.id) < (after.at, after.id)

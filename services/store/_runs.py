@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import date, datetime, timedelta
-from typing import Any, Final, Literal, TypeAlias
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from services.errors import InputConflict, Invalid, NotFound
-from services.evidence import Frozen
+from services.errors import InputConflict, NotFound
 from services.failpoints import failpoint
 
 from ._connection import redis_errors
 from ._leases import Lease, Wish, grant, hold, holder, lease_key, wish, wished
-from ._outbox import OUTBOX_KEYS, PUT, Event, lines
-from ._queue import Priority
+from ._listing import (
+    BY_TIME,
+    RUN,
+    Fits,
+    RunFilter,
+    RunPage,
+    RunPlace,
+    micros,
+    newest_runs,
+    page_of_runs,
+)
+from ._outbox import OUTBOX_KEYS, PUT, lines
+from ._record import RunRecord, RunStatus, asks_the_same, events_of
 from ._scripts import Call, run_all
-from ._values import UtcTime, as_bytes
+from ._tenants import ids_of, of_tenant
+from ._values import as_bytes
 
-RunStatus: TypeAlias = Literal[
-    "queued", "running", "waiting", "done", "failed", "cancelled", "rejected", "withdrawn"
-]
-
-_RUN: Final = "assay:run:"
-_BY_TIME: Final = "assay:runs:time"
-_BY_NAME: Final = "assay:runs:name"
-_LEFT: Final = "assay:runs:left"
-_STATES: Final = "assay:runs:states"
-_PAGE: Final = 200
+BY_NAME: Final = "assay:runs:name"
+LEFT: Final = "assay:runs:left"
+STATES: Final = "assay:runs:states"
+FORKS: Final = "assay:forks:{%s}"
+_RECENT: Final = 200
 
 _GOES_ON: Final = frozenset({"queued", "running"})
 """In other states a run waits for a person, or is finished."""
@@ -45,6 +51,8 @@ if redis.call('EXISTS', KEYS[5]) == 1 then redis.call('HINCRBY', KEYS[5], ARGV[5
 redis.call('SET', KEYS[1], ARGV[1])
 redis.call('ZADD', KEYS[2], ARGV[2], ARGV[3])
 redis.call('ZADD', KEYS[3], 0, ARGV[3])
+redis.call('ZADD', KEYS[8], ARGV[2], ARGV[3])
+if KEYS[9] then redis.call('ZADD', KEYS[9], ARGV[2], ARGV[3]) end
 if ARGV[4] == '1' then redis.call('SADD', KEYS[4], ARGV[3]) end
 put(KEYS[6], KEYS[7], 6)
 return ARGV[1]
@@ -73,41 +81,6 @@ if redis.call('EXISTS', KEYS[2]) == 0 then
 end
 return redis.call('HGETALL', KEYS[2])
 """
-
-
-class Failure(Frozen):
-    """Why a run ended, in the words of the error that ended it."""
-
-    code: str
-    message: str
-    hint: str = ""
-
-
-class RunRecord(Frozen):
-    """All that is known of a run outside its graph's state."""
-
-    id: str
-    request: dict[str, Any]
-    status: RunStatus = "queued"
-    title: str = ""
-    template: str = ""
-    as_of: date | None = None
-    snapshot: str = ""
-    graph_version: str = ""
-    created_at: UtcTime
-    updated_at: UtcTime
-    output_dir: str = ""
-    left: bool = False
-    """Whether it is left to workers; whoever started another one drives it."""
-    tenant: str = ""
-    priority: Priority = "normal"
-    forked_from: str = ""
-    forked_at: str = ""
-    """The step of the other run before which this one begins."""
-    report_digest: str | None = None
-    failure: Failure | None = None
-    receipt: dict[str, Any] | None = None
-    """What publication left behind; None until the report is published."""
 
 
 class RunRegistry:
@@ -181,7 +154,7 @@ class RunRegistry:
         with redis_errors():
             return bool(
                 await script(
-                    keys=[_RUN + new.id, _LEFT, _STATES, *OUTBOX_KEYS],
+                    keys=[RUN + new.id, LEFT, STATES, *OUTBOX_KEYS],
                     args=[old, new.model_dump_json(), int(is_left), new.id, was, new.status, *told],
                 )
             )
@@ -190,78 +163,62 @@ class RunRegistry:
         """
         The run; `NotFound`, naming the ids that come close, when there is none.
 
-        For a *tenant* the runs of others do not exist, and no other ids are named.
+        A *tenant* may say its own name of a run instead of the id. The runs of others do not exist
+        for it, and no other ids are named.
         """
         if tenant is None:
             return RunRecord.model_validate_json(await self._content(run_id))
         with redis_errors():
-            content = await self._redis.get(_RUN + run_id)
-        record = RunRecord.model_validate_json(content) if content is not None else None
-        if record is None or record.tenant != tenant:
-            raise NotFound("There is no run of that id.")
-        return record
+            contents = await self._redis.mget([RUN + one for one in ids_of(run_id, tenant)])
+        for content in contents:
+            record = RunRecord.model_validate_json(content) if content is not None else None
+            if record is not None and record.tenant == tenant:
+                return record
+        raise NotFound("There is no run of that id.")
+
+    async def page(
+        self,
+        wanted: RunFilter,
+        *,
+        limit: int,
+        after: RunPlace | None = None,
+        fits: Fits | None = None,
+    ) -> RunPage:
+        """The newest runs that are *wanted* and fit, behind a place or from the newest on."""
+        return await page_of_runs(self._redis, wanted, limit=limit, after=after, fits=fits)
 
     async def list(
         self, *, limit: int = 20, status: RunStatus | None = None, tenant: str | None = None
     ) -> tuple[RunRecord, ...]:
-        """The newest runs, newest first; of one *tenant*, or of all."""
+        """The newest runs, newest first, however many have to be read for it."""
+        wanted = RunFilter(status=status, tenant=tenant)
         found: list[RunRecord] = []
-        all_count = status is None and tenant is None
-        start, page = 0, min(limit, _PAGE) if all_count else _PAGE
-        while len(found) < limit:
-            with redis_errors():
-                ids = await self._redis.zrevrange(_BY_TIME, start, start + page - 1)
-                if not ids:
-                    break
-                contents = await self._redis.mget([_RUN + _text(run_id) for run_id in ids])
-            records = [RunRecord.model_validate_json(content) for content in contents if content]
-            found += [
-                record
-                for record in records
-                if status in (None, record.status) and tenant in (None, record.tenant)
-            ]
-            start += page
-        return tuple(found[:limit])
+        async for record in newest_runs(self._redis, wanted):
+            if len(found) == limit:
+                break
+            if wanted.lets_through(record):
+                found.append(record)
+        return tuple(found)
 
-    async def newest(
-        self, *, behind: str = "", tenant: str | None = None
-    ) -> AsyncIterator[RunRecord]:
-        """
-        The runs of one *tenant*, or of all, newest first, read a page at a time.
-
-        Those *behind* a place that `cursor_of` gave, which stays where it is when others come or go.
-        """
-        highest, last = _place(behind)
-        start = 0
-        while True:
-            with redis_errors():
-                ids = await self._redis.zrevrangebyscore(
-                    _BY_TIME, highest, "-inf", start=start, num=_PAGE
-                )
-                if not ids:
-                    return
-                contents = await self._redis.mget([_RUN + _text(run_id) for run_id in ids])
-            for content in contents:
-                record = RunRecord.model_validate_json(content) if content else None
-                if record is None or tenant not in (None, record.tenant):
-                    continue
-                if last and _score(record) == highest and record.id >= last:
-                    continue  # of one microsecond the ids are in falling order
-                yield record
-            start += _PAGE
+    async def forks(self, run_id: str, *, limit: int = 100) -> tuple[RunRecord, ...]:
+        """The newest runs that began as copies of a run, newest first; they are of its tenant."""
+        with redis_errors():
+            ids = await self._redis.zrevrange(FORKS % run_id, 0, limit - 1)
+            contents = await self._redis.mget([RUN + _text(one) for one in ids]) if ids else []
+        return tuple(RunRecord.model_validate_json(one) for one in contents if one)
 
     async def states(self) -> dict[str, int]:
         """How many runs there are of each status; counted when it changes, not when it is asked."""
         script = self._redis.register_script(_COUNT)
         with redis_errors():
-            found = await script(keys=[_BY_TIME, _STATES], args=[_RUN])
+            found = await script(keys=[BY_TIME, STATES], args=[RUN])
         return {_text(found[i]): int(found[i + 1]) for i in range(0, len(found), 2)}
 
     async def matching(self, prefix: str, *, limit: int = 10) -> tuple[str, ...]:
         """Ids that start with *prefix*, in order."""
         low = b"[" + prefix.encode()
         with redis_errors():
-            ids = await self._redis.zrangebylex(_BY_NAME, low, low + b"\xff", start=0, num=limit)
+            ids = await self._redis.zrangebylex(BY_NAME, low, low + b"\xff", start=0, num=limit)
         return tuple(_text(run_id) for run_id in ids)
 
     def lease(
@@ -273,7 +230,7 @@ class RunRegistry:
     async def left(self) -> frozenset[str]:
         """The runs that are left to workers, and neither wait for a person nor are finished."""
         with redis_errors():
-            return frozenset(_text(run_id) for run_id in await self._redis.smembers(_LEFT))
+            return frozenset(_text(run_id) for run_id in await self._redis.smembers(LEFT))
 
     @failpoint("runs.wish")
     async def wish(self, run_id: str, what: Wish) -> None:
@@ -304,7 +261,7 @@ class RunRegistry:
 
     async def _content(self, run_id: str) -> bytes:
         with redis_errors():
-            content = await self._redis.get(_RUN + run_id)
+            content = await self._redis.get(RUN + run_id)
         if content is None:
             close = await self._close_to(run_id)
             raise NotFound(
@@ -317,66 +274,18 @@ class RunRegistry:
         if starting := await self.matching(run_id, limit=3):
             return starting
         with redis_errors():
-            recent = await self._redis.zrevrange(_BY_TIME, 0, _PAGE - 1)
+            recent = await self._redis.zrevrange(BY_TIME, 0, _RECENT - 1)
         return tuple(difflib.get_close_matches(run_id, [_text(name) for name in recent], n=3))
-
-
-def asks_the_same(stored: RunRecord, record: RunRecord) -> bool:
-    """Whether a stored run is the one that *record* would be."""
-    if stored is record:
-        return True
-    asked = record.model_dump(mode="json")["request"]
-    return stored.request == asked and stored.tenant == record.tenant
-
-
-def _creation(record: RunRecord, line: bytes) -> Call:
-    keys = [_RUN + record.id, _BY_TIME, _BY_NAME, _LEFT, _STATES, *OUTBOX_KEYS]
-    told = lines(events_of(record, was=None))
-    return Call(
-        _CREATE, keys, [line, _score(record), record.id, int(record.left), record.status, *told]
-    )
-
-
-def events_of(run: RunRecord, *, was: RunStatus | None) -> tuple[Event, ...]:
-    """What whoever listens is told of a run's new status; nothing when it *was* the same."""
-    if run.status in {was, "running"} or (run.status == "queued" and was):
-        return ()
-    said: dict[str, Any] = {
-        "run_id": run.id,
-        "status": run.status,
-        "template": run.template,
-        "as_of": run.as_of.isoformat() if run.as_of else None,
-        "url": f"/runs/{run.id}",
-        "api_url": f"/v1/runs/{run.id}",
-    }
-    if run.failure is not None:
-        said["code"] = run.failure.code
-    types = ["run.accepted" if was is None else f"run.{run.status}"]
-    if run.status == "done":
-        types.append("report.published")
-        said["report_digest"] = run.report_digest
-    key = f"{run.id} {run.updated_at.isoformat()}"
-    return tuple(
-        Event.of(name, said, key=f"{name} {key}", at=run.updated_at, tenant=run.tenant)
-        for name in types
-    )
-
-
-def cursor_of(record: RunRecord) -> str:
-    """The place of a run among all by time, for `RunRegistry.newest`."""
-    return f"{_score(record)}.{record.id}"
-
-
-def _score(record: RunRecord) -> int:
-    return int(record.created_at.timestamp() * 1_000_000)
-
-
-def _place(cursor: str) -> tuple[int | str, str]:
-    score, _, last = cursor.partition(".")
-    if cursor and not (score.isascii() and score.isdigit() and len(score) < 20 and last):
-        raise Invalid("The place to go on from is not valid.", hint="Begin with the newest runs.")
-    return (int(score), last) if cursor else ("+inf", "")
 
 
 def _text(reply: object) -> str:
     return as_bytes(reply).decode()
+
+
+def _creation(record: RunRecord, line: bytes) -> Call:
+    keys = [RUN + record.id, BY_TIME, BY_NAME, LEFT, STATES, *OUTBOX_KEYS]
+    keys += [of_tenant(BY_TIME, record.tenant)]
+    keys += [FORKS % record.forked_from] if record.forked_from else []
+    told = lines(events_of(record, was=None))
+    score = micros(record.created_at)
+    return Call(_CREATE, keys, [line, score, record.id, int(record.left), record.status, *told])

@@ -8,7 +8,7 @@ until they arrive or a day has gone by.
 
 from ._addresses import Resolver, check_url, is_public
 from ._deliveries import Deliveries, Delivery, DeliveryStatus, TakenDelivery
-from ._endpoints import Endpoint, Endpoints
+from ._endpoints import Endpoint, Endpoints, new_endpoint_id
 from ._gate import Admitted, Call, Gate
 from ._mapping import RequestTemplate, Rule, Wanted
 from ._payload import MAX_BODY, parse_body
@@ -56,6 +56,7 @@ __all__ = [
     "check_url",
     "is_public",
     "key_of",
+    "new_endpoint_id",
     "new_secret",
     "parse_body",
     "sign",

@@ -63,14 +63,11 @@ class Endpoints:
         at: datetime,
         events: tuple[EventType, ...] = (),
         tenant: str = "",
+        endpoint_id: str | None = None,
     ) -> Endpoint:
         """Send events to *url* from now on; `Invalid` for one that nothing may be sent to."""
-        check_url(url, private=self._private)
-        key_of(secret)
-        known = await self.list()
-        if len(known) >= _MOST:
-            raise InputConflict(f"There are {_MOST} webhook endpoints; no more are taken.")
-        endpoint_id = f"ep-{secrets.token_hex(6)}"
+        await self.check(url, secret)
+        endpoint_id = endpoint_id or new_endpoint_id()
         endpoint = Endpoint(
             id=endpoint_id,
             url=url,
@@ -81,6 +78,13 @@ class Endpoints:
         )
         await self._write(endpoint)
         return endpoint
+
+    async def check(self, url: str, secret: str) -> None:
+        """Raise `Invalid` or `InputConflict` when nothing may be sent to *url*, or signed so."""
+        check_url(url, private=self._private)
+        key_of(secret)
+        if len(await self.list()) >= _MOST:
+            raise InputConflict(f"There are {_MOST} webhook endpoints; no more are taken.")
 
     @failpoint("webhooks.remove_endpoint")
     async def remove(self, endpoint_id: str) -> None:
@@ -112,6 +116,10 @@ class Endpoints:
     async def _write(self, endpoint: Endpoint) -> None:
         with redis_errors():
             await self._redis.hset(ENDPOINTS, endpoint.id, endpoint.model_dump_json())
+
+
+def new_endpoint_id() -> str:
+    return f"ep-{secrets.token_hex(6)}"
 
 
 def _unknown() -> NotFound:

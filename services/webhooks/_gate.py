@@ -67,7 +67,7 @@ class Gate:
             raise Refusal.of_payload("the content type is not application/json")
         wanted = known.source.request.wanted(parse_body(call.body))
         digest = hashlib.sha256(call.body).hexdigest()
-        claim = Claim(known.source.name, call.headers.webhook_id, digest)
+        claim = Claim(known.source.name, known.source.tenant, call.headers.webhook_id, digest)
         claimed = await self._claims.result_of(claim)
         if claimed == "other":
             raise Refusal.of_payload("the webhook-id was used for another body")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final, Self
 
@@ -66,13 +67,16 @@ class RefusedCalls:
                 commands.ltrim(key, 0, _MOST - 1)
                 await commands.execute()
 
-    async def list(self, *, limit: int = 50) -> tuple[RefusedCall, ...]:
-        """The newest, newest first."""
+    async def list(
+        self, *, limit: int = 50, sources: Collection[str] | None = None
+    ) -> tuple[RefusedCall, ...]:
+        """The newest, newest first; of calls to some *sources*, or of all."""
         found: list[RefusedCall] = []
         for kind in _KINDS:
             with redis_errors():
-                stored = await self._redis.lrange(_REFUSED + kind, 0, limit - 1)
-            found += [RefusedCall.model_validate_json(as_bytes(one)) for one in stored]
+                stored = await self._redis.lrange(_REFUSED + kind, 0, _MOST - 1)
+            calls = [RefusedCall.model_validate_json(as_bytes(one)) for one in stored]
+            found += [call for call in calls if sources is None or call.source in sources]
         return tuple(sorted(found, key=lambda call: call.at, reverse=True)[:limit])
 
 

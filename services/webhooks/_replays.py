@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from redis.asyncio import Redis
 
 from services.failpoints import failpoint
-from services.store import as_bytes, redis_errors
+from services.store import as_bytes, name_in, own_id, redis_errors
 
 MEMORY: Final = timedelta(hours=24)
 """Far longer than a timestamp may be off; later the id of the run alone tells a replay."""
@@ -24,6 +24,7 @@ class Claim(NamedTuple):
     """What one call says it is."""
 
     source: str
+    tenant: str
     webhook_id: str
     body: str
     """Digest of its body."""
@@ -32,7 +33,12 @@ class Claim(NamedTuple):
     def run_id(self) -> str:
         """The run that it starts, however often it comes."""
         digest = hashlib.sha256(f"{self.source}\0{self.webhook_id}".encode()).hexdigest()
-        return f"hook-{self.source}-{digest[:20]}"
+        return own_id(f"hook-{name_in(self.source)}-{digest[:20]}", self.tenant)
+
+    @property
+    def seen(self) -> str:
+        """The call among those of its source."""
+        return f"{_SEEN}{self.source}:{name_in(self.run_id)}"
 
 
 class Replays:
@@ -47,8 +53,7 @@ class Replays:
         with redis_errors():
             async with self._redis.pipeline(transaction=False) as commands:
                 for claim in claims:
-                    key = f"{_SEEN}{claim.source}:{claim.run_id}"
-                    commands.set(key, claim.body, nx=True, get=True, ex=MEMORY)
+                    commands.set(claim.seen, claim.body, nx=True, get=True, ex=MEMORY)
                 known = await commands.execute()
         return [_judged(claim, found) for claim, found in zip(claims, known, strict=True)]
 

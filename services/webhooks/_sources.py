@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 from redis.asyncio import Redis
 
 from services.errors import InputConflict, NotFound
 from services.evidence import Frozen
 from services.failpoints import failpoint
-from services.store import Priority, UtcTime, as_bytes, redis_errors
+from services.store import MARK_PATTERN, Priority, UtcTime, as_bytes, own_id, redis_errors
 
 from ._mapping import RequestTemplate
 from ._signature import key_of
@@ -33,7 +33,9 @@ redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1
 """
 
-SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+SourceName = Annotated[
+    str, StringConstraints(pattern=rf"^[a-z0-9][a-z0-9-]{{0,39}}{MARK_PATTERN}$")
+]
 _Tenant = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,64}$")]
 
 
@@ -44,6 +46,15 @@ class Source(Frozen):
     tenant: _Tenant = ""
     priority: Priority = "normal"
     request: RequestTemplate
+
+    @model_validator(mode="after")
+    def _is_its_tenants(self) -> Source:
+        own_id(self.name, self.tenant)
+        return self
+
+    def owned(self) -> Source:
+        """The same under a name that no other tenant's source has."""
+        return self.model_copy(update={"name": own_id(self.name, self.tenant)})
 
 
 class SealedSecret(Frozen):
@@ -82,16 +93,20 @@ class Sources:
     @failpoint("webhooks.add_source")
     async def add(self, source: Source, secrets: Sequence[str], *, at: datetime) -> StoredSource:
         """Declare a source with its secrets, newest first; `InputConflict` when there is one."""
-        if len(await self.list()) >= _MOST:
-            raise InputConflict(f"There are {_MOST} webhook sources; no more are taken.")
+        await self.check_free(source.name)
         sealed = tuple(self._sealed(source.name, secret, at) for secret in secrets)
         stored = StoredSource(source=source, secrets=sealed)
         if not await self._replace(source.name, b"", stored):
-            raise InputConflict(
-                f"There is a webhook source {source.name} already.",
-                hint="Remove it first, or give it a new secret with `assay webhook source rotate`.",
-            )
+            raise _taken(source.name)
         return stored
+
+    async def check_free(self, name: str) -> None:
+        """Raise `InputConflict` when there is a source of that name, or as many as may be."""
+        known = await self.contents()
+        if name in known:
+            raise _taken(name)
+        if len(known) >= _MOST:
+            raise InputConflict(f"There are {_MOST} webhook sources; no more are taken.")
 
     @failpoint("webhooks.rotate_source")
     async def rotate(
@@ -155,6 +170,13 @@ class Sources:
         if content is None:
             raise _unknown()
         return as_bytes(content)
+
+
+def _taken(name: str) -> InputConflict:
+    return InputConflict(
+        f"There is a webhook source {name} already.",
+        hint="Remove it first, or give it a new secret with `assay webhook source rotate`.",
+    )
 
 
 def _unknown() -> NotFound:

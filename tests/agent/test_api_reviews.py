@@ -69,7 +69,11 @@ async def test_items_are_found_in_pages(
         assert 422 == (await client.get(f"/v1/reviews?{wrong}")).status_code
     monkeypatch.setattr(_listing, "_BATCH", 2)
     monkeypatch.setattr(_listing, "_LOOKED_AT", 2)
-    assert [theirs.id] == await listed(other)
+    for query in ("", "status=all"):  # however many others have, its own are on the first page
+        page = (await other.get(f"/v1/reviews?{query}")).json()
+        assert ([theirs.id], None) == ([item["id"] for item in page["items"]], page["next"])
+    assert [breach.id] == await listed(client, "kind=breach&status=all")
+    assert [] == await listed(other, "run=r002&status=all")
 
 
 async def test_answers_are_taken_once_from_who_may(own_runner: Runner) -> None:

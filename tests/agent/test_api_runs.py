@@ -159,6 +159,7 @@ async def test_what_is_asked_of_a_run_nobody_drives_is_done_at_once(own_runner: 
         ended.json()["status"],
     )
     assert 1 == len(await entries(own_runner, "r2", "run.cancel_asked"))
+    assert ["r2"] == (await client.get("/v1/runs/r1")).json()["forks"]
     assert 1 == (await own_runner.stores.queue.state()).waiting
     for path, body, status in (
         ("r1/rollback", {"to": "nowhere"}, 422),

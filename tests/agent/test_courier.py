@@ -108,9 +108,10 @@ def happened(number: int = 1, tenant: str = "") -> Event:
     return Event.of("run.done", {"run_id": f"r{number}"}, key=key, at=now(), tenant=tenant)
 
 
-async def accept(runner: Runner, run_id: str, *, tenant: str = "") -> None:
-    accepted = prepare(runner.settings, run_id, question=QUESTION, formats=["json"])
-    await runner.accept(run_id, accepted, tenant=tenant)
+async def accept(runner: Runner, name: str, *, tenant: str = "") -> str:
+    """The id of a run of that name, accepted."""
+    accepted = prepare(runner.settings, name, question=QUESTION, formats=["json"])
+    return (await runner.accept(name, accepted, tenant=tenant)).id
 
 
 async def make_due(runner: Runner) -> None:
@@ -156,15 +157,15 @@ async def test_each_is_told_what_it_wants_of_its_tenant(
     other = Receiver()
     await listens(hooks, receiver, "run.accepted", "run.cancelled", tenant="acme")
     await listens(hooks, other, "run.done")
-    await accept(runner, "hers", tenant="acme")
+    hers = await accept(runner, "hers", tenant="acme")
     await accept(runner, "ours")
-    await runner.cancel("hers", by="Ada")
+    await runner.cancel(hers, by="Ada")
     await runner.cancel("ours", by="Ada")
     await courier(runner, hooks).deliver()
     other.close()
 
     told = receiver.verified()
-    assert {("run.accepted", "hers"), ("run.cancelled", "hers")} == {
+    assert {("run.accepted", hers), ("run.cancelled", hers)} == {
         (event["type"], event["data"]["run_id"]) for event in told
     }
     assert [] == other.calls

@@ -269,6 +269,7 @@ async def test_metrics_are_for_whoever_may_administer(make_runner: Any) -> None:
     async with make_runner() as runner:
         operator = await carrying(runner, "prometheus", "operator")
         viewer = await carrying(runner, "screen", "viewer")
+        theirs = await carrying(runner, "acme-ops", "operator", tenant="acme")
         nobody = await door(runner)
         answer = await operator.get("/metrics")
 
@@ -276,8 +277,9 @@ async def test_metrics_are_for_whoever_may_administer(make_runner: Any) -> None:
             answer.status_code,
             "version=0.0.4" in answer.headers["content-type"],
         )
-        assert (403, 401) == (
+        assert (403, 403, 401) == (
             (await viewer.get("/metrics")).status_code,
+            (await theirs.get("/metrics")).status_code,
             (await nobody.get("/metrics")).status_code,
         )
         assert 200 == (await nobody.get("/readyz")).status_code

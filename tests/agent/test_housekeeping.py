@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.driving import now
 from agent.housekeeping import ERASED, Housekeeping
 from agent.stores import Stores, open_stores
 from services.audit import verify_all, verify_run
@@ -23,7 +24,8 @@ from services.checkpointer import make_checkpointer
 from services.errors import NotFound, RunBusy
 from services.review import Approve, ReviewItem
 from services.settings import Settings
-from services.store import EmbeddedServer, Journal, RunRecord
+from services.store import ENDPOINTS, EmbeddedServer, Event, Journal, RunRecord
+from services.webhooks import Deliveries, Endpoint
 from tests.agent.homes import Home
 
 ROOT = Path(__file__).parents[2]
@@ -76,16 +78,44 @@ async def make_run(house: Housekeeping, run_id: str, *, days: int, **fields) -> 
     return record
 
 
+async def listen(stores: Stores) -> None:
+    """Have somebody listen, so that events are put."""
+    endpoint = Endpoint(id="e", url="https://x.example", tenant="a", sealed="", created_at=NOON)
+    await stores.redis.hset(ENDPOINTS, "e", endpoint.model_dump_json())
+
+
+async def tell(stores: Stores, *, hand_out: int) -> None:
+    """Put one more event of each run, and make deliveries of the oldest: one dead, one delivered."""
+    deliveries = Deliveries(stores.redis)
+    [endpoint] = [Endpoint.model_validate_json(one) for one in await stores.redis.hvals(ENDPOINTS)]
+    for line in await stores.outbox.waiting(hand_out):
+        await deliveries.hand_out(line, [endpoint], at=NOON)
+    first, second = await deliveries.take(2)
+    for taken, status in ((first, "dead"), (second, "delivered")):
+        done = taken.delivery.model_copy(update={"status": status, "tried_at": now()})
+        assert await deliveries.conclude(taken, done)
+    for run in await stores.runs.list():
+        said = {"run_id": run.id}
+        await stores.outbox.put(Event.of("run.done", said, key=run.id, at=NOON, tenant="a"))
+
+
 async def run_keys(stores: Stores, run_id: str) -> set[str]:
     """Every key that still names a run, but its audit log."""
     keys = {key.decode() for key in await stores.redis.keys("*")}
-    return {key for key in keys if run_id in key and not key.startswith("assay:audit:")}
+    named = {key for key in keys if run_id in key and not key.startswith("assay:audit:")}
+    for index in [key for key in keys if ":of:" in key or "webhook" in key]:
+        if await stores.redis.type(index) == b"zset":
+            members = await stores.redis.zrange(index, 0, -1)
+            named |= {index for member in members if member.decode() == run_id}
+    return named
 
 
 async def test_a_deleted_run_leaves_its_audit_log_alone(house: Housekeeping) -> None:
     """A dry run says what would go and leaves it; then all of it goes, and the chain verifies."""
-    await make_run(house, "gone", days=1, status="done")
-    await make_run(house, "kept", days=1, status="done")
+    await listen(house.stores)
+    await make_run(house, "gone", days=1, status="done", tenant="a")
+    await make_run(house, "kept", days=1, status="done", tenant="a")
+    await tell(house.stores, hand_out=4)
     before = await run_keys(house.stores, "gone")
     foreseen = await house.delete_run("gone", files=True, dry_run=True)
     assert before == await run_keys(house.stores, "gone")
@@ -96,6 +126,9 @@ async def test_a_deleted_run_leaves_its_audit_log_alone(house: Housekeeping) -> 
     assert not (house.settings.home / "reports" / "gone").exists()
     assert (await verify_run(house.stores.audit, "gone")).ok
     assert ["kept"] == [record.id for record in await house.stores.runs.list()]
+    left = await Deliveries(house.stores.redis).list(tenant="a")
+    assert ["kept"] * 2 == [json.loads(one.body)["data"]["run_id"] for one in left]
+    assert 1 == len(await house.stores.outbox.waiting())  # of the two runs, the other's
     assert ["kept"] == [item.run_id for item in await house.stores.reviews.list(None)]
     assert ["kept"] == list(house.journal.runs())
     assert () == await house.journal.lost(house.stores.redis)
@@ -200,6 +233,7 @@ async def test_a_person_is_forgotten(house: Housekeeping) -> None:
 DELETE = """
 import asyncio, sys
 from pathlib import Path
+from agent.driving import now
 from agent.housekeeping import Housekeeping
 from agent.driving import now
 from agent.stores import open_stores

@@ -206,7 +206,7 @@ async def test_the_same_tools_over_http_under_the_same_keys(make_runner: Any) ->
         ):
             started = await call(client, "report", question=QUESTION, run="h1")
             again = await call(client, "report", question=QUESTION, run="h1")
-        record = await runner.stores.runs.get("h1")
+        record = await runner.stores.runs.get("h1", tenant="north")
 
     for answer in (nobody, browser):
         assert (401, "A304") == (answer.status_code, answer.json()["code"])

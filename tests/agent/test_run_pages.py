@@ -34,6 +34,7 @@ from services.access import Identity, Role, Sessions, Users
 from services.audit import AuditEntry, events
 from services.review import Approve, Reject
 from services.settings import load_settings
+from services.store import remove_run
 from tests.agent.browsers import PASSWORD
 from tests.agent.conftest import close_home, make_home
 from tests.agent.driven import QUESTION, nobody
@@ -399,6 +400,9 @@ async def test_a_run_is_cancelled_taken_back_resumed_and_copied(own: Runner) -> 
     assert (303, 303, 409) == (resumed.status_code, cancelled.status_code, again.status_code)
     assert "cancelled" == (await own.stores.runs.get(copy)).status
     assert '<a href="/runs/r1">r1</a>' in (await client.get(f"/runs/{copy}")).text
+    assert f'<a href="/runs/{copy}">{copy}</a>' in (await client.get("/runs/r1")).text
+    await remove_run(own.stores.redis, "r1")
+    assert "r1 (removed since)" in (await client.get(f"/runs/{copy}")).text
 
 
 async def test_a_report_is_withdrawn_by_its_typed_name_and_a_reason(own: Runner) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.audit import SYSTEM
 from tests.agent.test_web_access import carrying, door
 
 NEW = {"name": "daily", "cron": "30 6 * * MON-FRI", "zone": "Europe/Berlin", "question": "NPL"}
@@ -33,6 +34,12 @@ async def test_an_operator_adds_pauses_and_removes(make_runner: Any) -> None:
         assert (404, []) == (hidden.status_code, (await theirs.get("/v1/schedules")).json())
         assert (403, ["daily"]) == (refused.status_code, [one["name"] for one in listed])
         assert (204, []) == (removed.status_code, (await ours.get("/v1/schedules")).json())
+        log = await runner.stores.audit.entries(SYSTEM)
+        assert ["added", "paused", "resumed", "removed"] == [
+            entry.event.removeprefix("schedule.") for entry in log
+        ]
+        assert {("daily", "a")} == {(e.fields["schedule"], e.fields["tenant"]) for e in log}
+        assert {"ops"} == set((await runner.stores.audit.personal(SYSTEM)).values())
 
 
 async def test_what_makes_no_sense_is_a_problem(make_runner: Any) -> None:

@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agent.runner import Runner
-from agent.scheduling import NewSchedule, pause, resume
+from agent.scheduling import NewSchedule, Scheduler
 from agent.timetable import Timetable
 from services import failpoints
 from services.errors import Invalid, StoreUnavailable
 from services.failpoints import Crash
 from services.schedules import Schedule
+from services.store import name_in, own_id
 from tests.agent.homes import Home
 
 MakeRunner = Callable[..., AbstractAsyncContextManager[Runner]]
@@ -57,6 +58,7 @@ async def test_a_tick_becomes_a_queued_run(make_runner: MakeRunner) -> None:
         seen = await runner.stores.schedules.get("daily", tenant="acme")
 
         assert ("acme", "high", True) == (run.tenant, run.priority, run.left)
+        assert own_id(name_in(run.id), "acme") == run.id == seen.last_run
         assert ("schedule", "schedule:daily") == (
             run.request["trigger"],
             run.request["requested_by"],
@@ -191,10 +193,10 @@ async def test_paused_ticks_are_not_made_up_for(make_runner: MakeRunner) -> None
     """Resumed, a schedule goes on with the next tick, whatever its policy."""
     async with make_runner() as runner:
         await add(runner, catch_up="all")
-        book = runner.stores.schedules
-        await pause(book, "hourly")
+        scheduler = Scheduler(runner.stores, by="Ada")
+        await scheduler.pause("hourly")
         await table(runner, NINE + timedelta(hours=5))()
-        resumed = await resume(book, "hourly", at=NINE + timedelta(hours=5, minutes=30))
+        resumed = await scheduler.resume("hourly", at=NINE + timedelta(hours=5, minutes=30))
         await table(runner, NINE + timedelta(hours=5, minutes=31))()
 
         assert [] == await runs(runner)

@@ -17,7 +17,7 @@ from agent.runner import Runner
 from agent.web.access import is_open
 from agent.web.app import make_app
 from services.access import ApiKey, ApiKeys
-from services.audit import verify_all
+from services.audit import SYSTEM, verify_all
 from services.store import Journal
 from services.warehouse import current_snapshot
 from services.webhooks import MAX_BODY, Source, new_secret
@@ -115,7 +115,7 @@ async def test_an_accepted_run_is_the_run_that_the_command_line_accepts(
 
     answer = await post(client)
     many = await runner.stores.runs.get(answer.json()["run_id"])
-    accepted = prepare(runner.settings, many.id + "x", question=QUESTION, formats=["json"])
+    accepted = prepare(runner.settings, "alone", question=QUESTION, formats=["json"])
     accepted = accepted.asked_by("webhook:treasury", "webhook")
     one = await runner.accept("alone", accepted, left=True, tenant="acme", priority="high")
     own = {"id", "created_at", "updated_at", "output_dir", "request"}
@@ -387,7 +387,17 @@ async def test_operators_do_the_same_over_http(runner: Runner, hooks: Hooks) -> 
         assert 200 == (await operator.get(f"/v1/webhook-{path}")).status_code
     gone = await operator.delete(f"/v1/webhook-endpoints/{endpoint.json()['id']}")
     removed = await operator.delete("/v1/webhook-sources/ledger")
-    assert (204, 204) == (gone.status_code, removed.status_code)
+    again = await operator.post("/v1/webhook-sources", json=source | {"name": "treasury"})
+    assert (204, 204, 409) == (gone.status_code, removed.status_code, again.status_code)
+    log = await runner.stores.audit.entries(SYSTEM)
+    people = (await runner.stores.audit.personal(SYSTEM)).values()
+    assert [
+        *("webhook.source_added", "webhook.source_rotated"),
+        *("webhook.endpoint_added", "webhook.endpoint_removed", "webhook.source_removed"),
+    ] == [entry.event for entry in log]
+    assert {"ops"} == set(people)
+    assert "hooks.example.com" == log[2].fields["host"]
+    assert "whsec_" not in str(log)
 
 
 async def test_operators_of_a_tenant_see_their_own(
@@ -416,5 +426,15 @@ async def test_operators_of_a_tenant_see_their_own(
         ]
         assert [404, 404] == [answer.status_code for answer in answers]
         assert answers[0].content == answers[1].content
-    source = {"name": "x", "tenant": "acme", "request": MAPPING}
+    source = {"name": "treasury", "tenant": "acme", "request": MAPPING}
     assert 403 == (await other.post("/v1/webhook-sources", json=source)).status_code
+    # The name is another's, which nobody is told: each tenant has its own.
+    made = await other.post("/v1/webhook-sources", json=source | {"tenant": "other"})
+    assert (201, "treasury~") == (made.status_code, made.json()["name"][:9])
+    secret = made.json()["secret"]
+    answer = await post(acme, source=made.json()["name"], secret=secret)
+    run = await runner.stores.runs.get(answer.json()["run_id"], tenant="other")
+    assert run.id.endswith(made.json()["name"].removeprefix("treasury"))
+    for forged in ("treasury~0123456789ab", made.json()["name"]):
+        body = source | {"name": forged}
+        assert 422 == (await acme.post("/v1/webhook-sources", json=body)).status_code

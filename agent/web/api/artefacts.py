@@ -73,9 +73,9 @@ async def fetch(request: Request, run_id: RunId, suffix: Format, who: Reader) ->
     """A file of the run's report; a part of it, when `Range` names one."""
     record = await visible_run(request, who, run_id)
     if record.report_digest is None or suffix not in record.request["formats"]:
-        raise NotFound("This run has no such file.", hint=f"See /v1/runs/{run_id}/artefacts")
+        raise NotFound("This run has no such file.", hint=f"See /v1/runs/{record.id}/artefacts")
     opened = await asyncio.to_thread(open_file, Path(record.output_dir) / f"report.{suffix}")
-    return serve(request, opened, name=f"{run_id}.{suffix}", suffix=suffix)
+    return serve(request, opened, name=f"{record.id}.{suffix}", suffix=suffix)
 
 
 @router.get("/{run_id}/evidence/{evidence_id}", operation_id="showEvidence")
@@ -92,10 +92,10 @@ async def show_evidence(
 
     Columns that the semantic model calls confidential are masked for whoever decides on nothing.
     """
-    await visible_run(request, who, run_id)
+    record = await visible_run(request, who, run_id)
     stores = runner_of(request).stores
     async with promptly():
-        if not await stores.references.needs(run_id, f"evidence:{evidence_id}"):
+        if not await stores.references.needs(record.id, f"evidence:{evidence_id}"):
             raise NotFound("This run has no evidence of that id.")
         evidence = await stores.evidence.evidence(evidence_id)
     table = await stores.evidence.table(evidence_id)

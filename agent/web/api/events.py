@@ -39,15 +39,19 @@ _EXAMPLE: Final = (
     '"fields": {"step": "plan"}, "text": "step plan", "digest": "..."}\n\n'
     'event: end\ndata: {"status": "done"}\n\n'
 )
+_ITEM: Final = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+    "required": ["data"],
+}
+"""One event of the stream; its data is a JSON document."""
 
 
 @router.get(
     "/{run_id}/events",
     operation_id="followRun",
     response_class=StreamingResponse,
-    responses={
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}}}
-    },
+    responses={200: {"content": {"text/event-stream": {"itemSchema": _ITEM, "example": _EXAMPLE}}}},
 )
 async def follow(
     request: Request, run_id: RunId, who: Reader, last_event_id: LastEventId = "0"
@@ -58,11 +62,11 @@ async def follow(
     Then comes an event `end`. A stream that ends without one is to be asked for again; after
     `Last-Event-ID` it leaves nothing out.
     """
-    await visible_run(request, who, run_id)
+    record = await visible_run(request, who, run_id)
     streams: Streams = request.app.state.streams
     feed = Feed(runner_of(request).stores.redis)
     streams.enter(who)
-    return Stream(_told(feed, run_id, int(last_event_id), streams), streams, who)
+    return Stream(_told(feed, record.id, int(last_event_id), streams), streams, who)
 
 
 async def _told(feed: Feed, run_id: str, seq: int, streams: Streams) -> AsyncIterator[bytes]:

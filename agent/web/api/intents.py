@@ -28,7 +28,9 @@ class Intent(Frozen):
 
 async def intend(runner: Runner, who: Identity, body: NewRun) -> Intent:
     """What to do for *body*; nothing is accepted that could not be done."""
-    name = body.run_id or new_run_id(body.question, body.template)
+    name = new_run_id(
+        body.run_id, question=body.question, template=body.template, tenant=who.tenant or ""
+    )
     accepted = await asyncio.to_thread(
         prepare,
         runner.settings,

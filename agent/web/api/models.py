@@ -9,6 +9,7 @@ from fastapi import Path
 from pydantic import ConfigDict, Field
 
 from agent.history import Moment
+from agent.intake import RUN_ID, RUN_NAME
 from agent.request import FORMATS, Format, Request, Trigger
 from services.audit import AuditEntry
 from services.evidence import Frozen
@@ -17,7 +18,7 @@ from services.store import AskKind, Failure, Priority, RunRecord, RunStatus, Spe
 
 RunId: TypeAlias = Annotated[
     str,
-    Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$", examples=["quarterly-2026-09"]),
+    Path(pattern=f"^{RUN_ID}$", examples=["quarterly-2026-09"]),
 ]
 ReportStatus: TypeAlias = Literal["DRAFT", "APPROVED", "REJECTED", "WITHDRAWN"]
 PersonName: TypeAlias = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
@@ -66,7 +67,7 @@ class NewRun(Frozen):
     template: str = Field(default="quarterly", max_length=80)
     as_of: date | None = None
     formats: tuple[Format, ...] = Field(default=FORMATS, min_length=1, max_length=len(FORMATS))
-    run_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
+    run_id: str | None = Field(default=None, pattern=f"^{RUN_NAME}$")
     priority: Priority = "normal"
 
 
@@ -130,13 +131,17 @@ class RunView(Frozen):
 class RunDetail(RunView):
     """A run with all that a decision on it needs."""
 
-    model_config = example({**_RUN, "driven": False, "items": [], "spent": {"seconds": 2.5}})
+    model_config = example(
+        {**_RUN, "driven": False, "items": [], "spent": {"seconds": 2.5}, "forks": []}
+    )
 
     driven: bool
     """Whether some process works on it right now."""
     items: tuple[ReviewItem, ...]
     """What waits for a person."""
     spent: Spent
+    forks: tuple[str, ...]
+    """The newest runs that began as copies of this one, newest first."""
 
 
 class RunList(Frozen):
@@ -182,7 +187,7 @@ class Fork(Frozen):
     model_config = example({"at": "clarify", "changes": {"as_of": "2026-06-30"}})
 
     at: str = Field(max_length=200)
-    run_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
+    run_id: str | None = Field(default=None, pattern=f"^{RUN_NAME}$")
     changes: Changes = Changes()
 
 

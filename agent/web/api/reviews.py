@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
+from agent.web import cursors
 from agent.web.access import needs
-from agent.web.api import cursors
-from agent.web.api.cursors import Cursor, Limit
 from agent.web.api.models import Approval, EditedText, Rejection, ReviewList, Text
+from agent.web.cursors import Cursor, Limit
 from agent.web.serving import promptly, runner_of
 from services.access import Identity
 from services.review import (
@@ -45,7 +45,7 @@ async def list_reviews(  # noqa: PLR0913, PLR0917 (a parameter of the query each
     who: Reader,
     status: ItemStatus | Literal["all"] = "open",
     kind: ItemKind | None = None,
-    run: Annotated[str, Query(max_length=80)] = "",
+    run: Annotated[str, Query(max_length=100)] = "",
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> ReviewList:

@@ -9,15 +9,15 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import AwareDatetime
 
 from agent.history import history
+from agent.web import cursors
 from agent.web.access import needs
-from agent.web.api import cursors
-from agent.web.api.cursors import Cursor, Limit
 from agent.web.api.intents import carry_out, carry_out_once, intend
 from agent.web.api.models import NewRun, RunDetail, RunHistory, RunId, RunList, RunView
+from agent.web.cursors import Cursor, Limit
 from agent.web.serving import promptly, runner_of, visible_run
 from services.access import Identity
 from services.errors import NotPermitted
-from services.store import RunFilter, RunListing, RunPlace, RunStatus
+from services.store import RunFilter, RunPlace, RunStatus
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
 Reader = Annotated[Identity, Depends(needs("read"))]
@@ -83,13 +83,12 @@ async def list_runs(
     """
     Runs, newest first.
 
-    A page reads at most 2,000 records, whatever it looks for: one that found little may be short,
-    or empty, and still have a next.
+    A page reads at most 2,000 records, whatever it looks for: one that found little of what it looks
+    for may be short, or empty, and still have a next. Without a filter each page is full but the last.
     """
     after = cursors.read(cursor, RunPlace)
     async with promptly():
-        listing = RunListing(runner_of(request).stores.redis)
-        page = await listing.page(wanted, limit=limit, after=after)
+        page = await runner_of(request).stores.runs.page(wanted, limit=limit, after=after)
     following = cursors.write(page.next)
     cursors.link_next(request, response, following)
     return RunList(runs=tuple(RunView.of(record) for record in page.runs), next=following)
@@ -101,22 +100,23 @@ async def show(request: Request, run_id: RunId, who: Reader) -> RunDetail:
     record = await visible_run(request, who, run_id)
     stores = runner_of(request).stores
     async with promptly():
-        items = await stores.reviews.of_run(run_id)
+        items = await stores.reviews.of_run(record.id)
         return RunDetail.of(
             record,
-            driven=run_id in await stores.runs.driven([run_id]),
+            driven=record.id in await stores.runs.driven([record.id]),
             items=tuple(item for item in items if item.status == "open"),
-            spent=await stores.spending.of_run(run_id),
+            spent=await stores.spending.of_run(record.id),
+            forks=tuple(copy.id for copy in await stores.runs.forks(record.id)),
         )
 
 
 @router.get("/{run_id}/history", operation_id="showHistory")
 async def show_history(request: Request, run_id: RunId, who: Reader) -> RunHistory:
     """What happened in a run, oldest first: checkpoints, tries, decisions, effects."""
-    await visible_run(request, who, run_id)
+    record = await visible_run(request, who, run_id)
     runner = runner_of(request)
     async with promptly():
-        return RunHistory(moments=await history(runner.stores, runner.graph, run_id))
+        return RunHistory(moments=await history(runner.stores, runner.graph, record.id))
 
 
 def _in_range(moment: datetime | None) -> datetime | None:

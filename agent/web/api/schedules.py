@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from agent.driving import now
-from agent.scheduling import NewSchedule, pause, resume
+from agent.scheduling import NewSchedule, Scheduler
 from agent.web.access import needs
 from agent.web.serving import promptly, runner_of
 from services.access import Identity
@@ -34,7 +34,7 @@ async def add(
     """Have a report made again and again."""
     made = body.made(at=now(), by=who.name, tenant=who.tenant or "")
     async with promptly():
-        stored = await _book(request).add(made)
+        stored = await _scheduler(request, who).add(made)
     response.headers["Location"] = f"/v1/schedules/{stored.name}"
     return _shown(stored)
 
@@ -52,21 +52,27 @@ async def show(request: Request, name: str, who: Operator) -> dict[str, Any]:
 async def pause_schedule(request: Request, name: str, who: Operator) -> dict[str, Any]:
     """Start nothing until it is resumed."""
     async with promptly():
-        return _shown(await pause(_book(request), name, tenant=who.tenant or ""))
+        return _shown(await _scheduler(request, who).pause(name, tenant=who.tenant or ""))
 
 
 @router.post("/{name}/resume")
 async def resume_schedule(request: Request, name: str, who: Operator) -> dict[str, Any]:
     """Go on with the next tick; what was missed while it was paused stays missed."""
     async with promptly():
-        return _shown(await resume(_book(request), name, at=now(), tenant=who.tenant or ""))
+        return _shown(
+            await _scheduler(request, who).resume(name, at=now(), tenant=who.tenant or "")
+        )
 
 
 @router.delete("/{name}", status_code=204)
 async def remove(request: Request, name: str, who: Operator) -> None:
     """Remove it, and leave the runs that it started."""
     async with promptly():
-        await _book(request).remove(name, tenant=who.tenant or "")
+        await _scheduler(request, who).remove(name, tenant=who.tenant or "")
+
+
+def _scheduler(request: Request, who: Identity) -> Scheduler:
+    return Scheduler(runner_of(request).stores, by=who.name)
 
 
 def _book(request: Request) -> ScheduleBook:

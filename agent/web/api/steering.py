@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from agent.intake import copy_run_id
 from agent.rewind import Place
 from agent.web.access import needs
 from agent.web.api.models import (
@@ -51,9 +51,9 @@ async def withdraw(request: Request, run_id: RunId, who: Publisher, body: Withdr
 @router.post("/{run_id}/resume", status_code=202, operation_id="resumeRun")
 async def resume(request: Request, run_id: RunId, who: Steerer) -> RunView:
     """Leave a run to a worker, to go on with; failed steps are tried again."""
-    await visible_run(request, who, run_id)
+    record = await visible_run(request, who, run_id)
     async with promptly():
-        return RunView.of(await runner_of(request).resume(run_id, by=who.name))
+        return RunView.of(await runner_of(request).resume(record.id, by=who.name))
 
 
 @router.post("/{run_id}/fork", status_code=202, operation_id="forkRun")
@@ -62,11 +62,11 @@ async def fork(
 ) -> RunView:
     """Go on from a step of a run in a copy of it, with changes; the run itself stays as it is."""
     place = Place.parse(body.at)
-    await visible_run(request, who, run_id)
+    record = await visible_run(request, who, run_id)
     changes = body.changes.model_dump(mode="json", exclude_none=True)
-    name = body.run_id or f"{run_id[:70]}-{secrets.token_hex(3)}"
+    name = copy_run_id(body.run_id, record)
     copy = await runner_of(request).fork(
-        run_id, name, place, by=who.name, changes=changes, left=True
+        record.id, name, place, by=who.name, changes=changes, left=True
     )
     response.headers["Location"] = f"/v1/runs/{name}"
     return RunView.of(copy)
@@ -77,7 +77,7 @@ async def _ask(
 ) -> Steered:
     record = await visible_run(request, who, run_id)
     done = await ask(request, who, record, kind, reason=reason, to=to)
-    record = await visible_run(request, who, run_id)
+    record = await visible_run(request, who, record.id)
     return Steered(
-        run_id=run_id, asked=kind, done=done, status=record.status, links=links_of(record)
+        run_id=record.id, asked=kind, done=done, status=record.status, links=links_of(record)
     )

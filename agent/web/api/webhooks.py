@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
-from agent.driving import now
+from agent.hookkeeping import Hookkeeper
 from agent.hooks import Hooks, hooks_of
 from agent.sources import check_source
 from agent.web.access import needs
@@ -62,8 +62,10 @@ async def add_source(request: Request, body: Source, who: Operator) -> dict[str,
     _check_tenant(who, body.tenant)
     check_source(body)
     secret = new_secret()
+    # Whoever belongs to a tenant is not to learn what names others have.
+    source = body if who.tenant is None else body.owned()
     async with promptly():
-        stored = await _hooks(request).sources.add(body, [secret], at=now())
+        stored = await _keeper(request, who).add_source(source, secret)
     return {**_shown(stored), "secret": secret}
 
 
@@ -75,7 +77,7 @@ async def rotate_source(
     await _their_source(request, who, name)
     secret, overlap = new_secret(), timedelta(hours=body.overlap_hours)
     async with promptly():
-        stored = await _hooks(request).sources.rotate(name, secret, at=now(), overlap=overlap)
+        stored = await _keeper(request, who).rotate_source(name, secret, overlap=overlap)
     return {**_shown(stored), "secret": secret}
 
 
@@ -84,7 +86,7 @@ async def remove_source(request: Request, name: str, who: Operator) -> None:
     """Let a system call no more."""
     await _their_source(request, who, name)
     async with promptly():
-        await _hooks(request).sources.remove(name)
+        await _keeper(request, who).remove_source(name)
 
 
 @router.get("/webhook-endpoints")
@@ -101,8 +103,8 @@ async def add_endpoint(request: Request, body: NewEndpoint, who: Operator) -> di
     _check_tenant(who, body.tenant)
     secret = new_secret()
     async with promptly():
-        endpoint = await _hooks(request).endpoints.add(
-            body.url, secret, at=now(), events=body.events, tenant=body.tenant
+        endpoint = await _keeper(request, who).add_endpoint(
+            body.url, secret, types=body.events, tenant=body.tenant
         )
     return {**_told(endpoint), "secret": secret}
 
@@ -115,7 +117,7 @@ async def remove_endpoint(request: Request, endpoint_id: str, who: Operator) -> 
         endpoint = await hooks.endpoints.find(endpoint_id)
         if endpoint is None or not _is_theirs(who, endpoint.tenant):
             raise NotFound(_NO_ENDPOINT)
-        await hooks.endpoints.remove(endpoint_id)
+        await _keeper(request, who).remove_endpoint(endpoint_id)
 
 
 @router.get("/webhook-deliveries")
@@ -134,7 +136,7 @@ async def redeliver(request: Request, delivery_id: str, who: Operator) -> dict[s
     hooks = _hooks(request)
     async with promptly():
         await _check_delivery(hooks, who, delivery_id)
-        again = await hooks.deliveries.redeliver(delivery_id, at=now())
+        again = await _keeper(request, who).redeliver(delivery_id)
     return again.model_dump(mode="json")
 
 
@@ -143,22 +145,21 @@ async def list_refused(request: Request, who: Operator, limit: Limit = 50) -> li
     """Calls that were refused, with the reason that their senders were not told."""
     hooks = _hooks(request)
     async with promptly():
-        calls = await hooks.refused.list(limit=limit)
-        theirs = {
-            one.source.name
-            for one in await hooks.sources.list()
-            if _is_theirs(who, one.source.tenant)
-        }
-    return [
-        call.model_dump(mode="json")
-        for call in calls
-        if who.tenant is None or call.source in theirs
-    ]
+        stored = await hooks.sources.list()
+        theirs = {one.source.name for one in stored if _is_theirs(who, one.source.tenant)}
+        calls = await hooks.refused.list(
+            limit=limit, sources=None if who.tenant is None else theirs
+        )
+    return [call.model_dump(mode="json") for call in calls]
 
 
 def _hooks(request: Request) -> Hooks:
     runner = runner_of(request)
     return hooks_of(runner.stores, runner.settings)
+
+
+def _keeper(request: Request, who: Identity) -> Hookkeeper:
+    return Hookkeeper(_hooks(request), by=who.name)
 
 
 def _is_theirs(who: Identity, tenant: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from agent.comparison import Comparison, Difference, compared
+from agent.comparison import Comparison, Difference, compared, previous
 from agent.runner import Runner
 from agent.web.access import needs
 from agent.web.library import library_of
@@ -19,17 +19,17 @@ from agent.web.serving import promptly, runner_of, visible_run
 from reports.document import Figure, ReportContent, StatusRow
 from services.access import Identity
 from services.analysis import formats
-from services.store import RunRecord, cursor_of
+from services.store import RunRecord
 
 router = APIRouter(include_in_schema=False)
 Reader = Annotated[Identity, Depends(needs("read"))]
 RunId = Annotated[str, Query(max_length=100)]
-_LOOKED_AT: Final = 2_000
-_OFFERED: Final = 12
-"""Runs that are offered to compare with."""
 _DECIMALS: Final = re.compile(r"\.(\d+)")
 _SCALES: Final[dict[str, formats.Scale]] = {"bn": "billion", "m": "million", "k": "thousand"}
 """How a printed amount ends, and its scale: a change is printed in that of its figure."""
+_LOOKED_AT: Final = 2_000
+_OFFERED: Final = 12
+"""Runs that are offered to compare with."""
 _RANK: Final = {"green": 0, "none": 0, "amber": 1, "red": 2}
 
 
@@ -53,7 +53,7 @@ async def compare_page(request: Request, who: Reader, a: RunId = "", b: RunId = 
         first = await visible_run(request, who, a.strip())
     elif second is not None:
         async with promptly():
-            first = await _previous(runner, second)
+            first = await previous(runner.stores, second)
     found: Comparison | None = None
     figures: list[ChangedFigure] = []
     if first is not None and second is not None:
@@ -88,22 +88,6 @@ async def _others(runner: Runner, who: Identity, second: RunRecord | None) -> tu
                 break
     kind = (second.template, second.request.get("question")) if second else None
     return tuple(sorted(found, key=lambda o: (o.template, o.request.get("question")) != kind))
-
-
-async def _previous(runner: Runner, record: RunRecord) -> RunRecord | None:
-    """The newest published report of the same template, question and tenant from before."""
-    looked_at = 0
-    async for other in runner.stores.runs.newest(behind=cursor_of(record), tenant=record.tenant):
-        looked_at += 1
-        same = (other.template, other.request.get("question")) == (
-            record.template,
-            record.request.get("question"),
-        )
-        if same and other.status == "done":
-            return other
-        if looked_at == _LOOKED_AT:
-            break
-    return None
 
 
 def _figures(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from agent.comparison import Difference, compared
+from agent.comparison import Difference, compared, previous
 from agent.stakes import severity_of
 from agent.web.library import Library
 from reports.document import EvidenceRecord, Figure, RenderedFinding, ReportContent, StatusRow
@@ -17,7 +17,7 @@ _GRAVE: Final = ("critical", "high", "medium")
 _MOST_FINDINGS: Final = 12
 _MOST_CHANGES: Final = 40
 _EARLIER: Final = 500
-"""Items and runs that are looked through for similar ones."""
+"""Items that are looked through for similar ones."""
 _HIDDEN: Final = "confidential"
 
 
@@ -165,20 +165,7 @@ def masked(record: EvidenceRecord) -> EvidenceRecord:
 
 async def _changes(library: Library, record: RunRecord, content: ReportContent) -> Changes | None:
     """Against the newest published report of the same template, or of the same question."""
-    done = await library.runner.stores.runs.list(
-        limit=_EARLIER, status="done", tenant=record.tenant
-    )
-    question = record.request.get("question")
-    since = next(
-        (
-            one
-            for one in done
-            if (one.template, one.request.get("question")) == (record.template, question)
-            and one.id != record.id
-            and one.created_at <= record.created_at
-        ),
-        None,
-    )
+    since = await previous(library.runner.stores, record)
     before = await library.content(since) if since is not None else None
     if since is None or before is None:
         return None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
+from agent.intake import copy_run_id
 from agent.request import QUESTION_TEMPLATE
 from agent.returns import returns
 from agent.rewind import Place
@@ -41,7 +41,6 @@ Steerer = Annotated[Identity, Depends(needs("steer"))]
 Publisher = Annotated[Identity, Depends(needs("publish"))]
 Reason = Annotated[str, Form(max_length=1_000)]
 _form = [Depends(checked_form)]
-_FORK_ID_ROOM = 70
 
 
 @router.get("/runs/{run_id}/resume")
@@ -60,7 +59,7 @@ async def resume(request: Request, run_id: str, who: Steerer) -> Response:
     told = await _story(request, run_id, who)
     try:
         _check_resume(told)
-        await runner_of(request).resume(run_id, by=who.name)
+        await runner_of(request).resume(told.record.id, by=who.name)
     except (InputConflict, DecisionRefused) as error:
         return await _asked(request, run_id, who, "resume", error=error)
     return _back(run_id)
@@ -109,11 +108,13 @@ async def fork(
     """Go on from a step in a copy of the run."""
     record = await visible_run(request, who, run_id)
     given = {"at": at, "question": question, "template": template, "as_of": as_of}
-    name = f"{run_id[:_FORK_ID_ROOM]}-{secrets.token_hex(3)}"
+    name = copy_run_id(None, record)
     try:
         changes = await _changes(runner_of(request), record, given)
         place = Place.parse(at)
-        await runner_of(request).fork(run_id, name, place, by=who.name, changes=changes, left=True)
+        await runner_of(request).fork(
+            record.id, name, place, by=who.name, changes=changes, left=True
+        )
     except (Invalid, InputConflict) as error:
         return await _asked(request, run_id, who, "fork", given=given, error=error)
     return _back(name)
@@ -130,7 +131,7 @@ async def withdraw(
     """Take the published report back."""
     record = await visible_run(request, who, run_id)
     try:
-        _check_withdrawal(run_id, reason, typed)
+        _check_withdrawal(record.id, reason, typed)
         await ask(request, who, record, "withdraw", reason=reason.strip())
     except (Invalid, InputConflict) as error:
         given = {"reason": reason, "typed": typed}

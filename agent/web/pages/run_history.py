@@ -159,7 +159,8 @@ async def _values(request: Request, run_id: str, who: Identity) -> dict[str, Any
         "moments": told.timeline.moments(),
         "retries": retries(told.timeline, now=at),
         "actions": possible(told),
-        "queue": await runner_of(request).stores.queue.state(),
+        # It holds the runs of all tenants: how many is not a tenant's to know.
+        "queue": None if who.tenant else await runner_of(request).stores.queue.state(),
         "at": at,
     }
 

@@ -15,6 +15,7 @@ from fastapi.responses import RedirectResponse
 from agent.intake import new_run_id, prepare
 from agent.runner import Runner
 from agent.story import standing
+from agent.web import cursors
 from agent.web.access import checked_form, needs
 from agent.web.pages import page
 from agent.web.pages.words import STATUS_LOOKS
@@ -24,14 +25,12 @@ from services.access import Identity
 from services.analysis.templates import load_template, template_names
 from services.errors import AssayError, Invalid, Refused
 from services.review import ReviewItem
-from services.store import RunRecord, cursor_of
+from services.store import RunFilter, RunPlace, RunRecord
 
 router = APIRouter(include_in_schema=False)
 Reader = Annotated[Identity, Depends(needs("read"))]
 Starter = Annotated[Identity, Depends(needs("start"))]
 _PAGE: Final = 25
-_LOOKED_AT: Final = 5_000
-"""Runs that one page looks through for those that fit its filters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +46,11 @@ class Filters:
     def of(cls, query: Mapping[str, str]) -> Filters:
         return cls(**{one.name: query.get(one.name, "").strip()[:200] for one in fields(cls)})
 
-    def fit(self, record: RunRecord, status: str) -> bool:
+    def fit(self, record: RunRecord) -> bool:
+        """Whether the words fit; how a run stands takes more than its record to tell."""
         said = f"{record.id} {record.title} {record.request.get('question', '')}".lower()
         asked_by = str(record.request.get("requested_by", "")).lower()
-        return (
-            self.status in ("", status)
-            and self.template in ("", record.template)
-            and self.who.lower() in asked_by
-            and self.text.lower() in said
-        )
+        return self.who.lower() in asked_by and self.text.lower() in said
 
     @property
     def given(self) -> dict[str, str]:
@@ -100,8 +95,8 @@ async def start(
     """Accept a run for a worker to drive, and show it."""
     runner = runner_of(request)
     given = {"question": question, "template": template, "as_of": as_of}
-    name = new_run_id(question.strip(), template)
     try:
+        name = new_run_id(question=question.strip(), template=template, tenant=who.tenant or "")
         accepted = await asyncio.to_thread(
             prepare,
             runner.settings,
@@ -159,21 +154,25 @@ async def _listed(
 async def _rows(
     runner: Runner, who: Identity, filters: Filters, behind: str
 ) -> tuple[list[Row], str]:
-    """A page of the list, and the place of its last run when there may be more."""
+    """A page of the list, and where the next begins when there may be more."""
     stores = runner.stores
-    found: list[Row] = []
-    looked_at = 0
-    async for record in stores.runs.newest(behind=behind, tenant=who.tenant):
-        if len(found) == _PAGE:
-            return found, cursor_of(found[-1].record)
-        looked_at += 1
-        status: str = record.status
-        if status == "running":
-            status = standing(record, is_driven=bool(await stores.runs.driver(record.id)))
-        if filters.fit(record, status):
-            waits = status in ("waiting", "failed")
-            items = await stores.reviews.of_run(record.id) if waits else ()
-            found.append(Row(record, status, tuple(i for i in items if i.status == "open")))
-        if looked_at == _LOOKED_AT:
-            return found, cursor_of(record)
-    return found, ""
+    standings: dict[str, str] = {}
+
+    async def fits(record: RunRecord) -> bool:
+        if not filters.fit(record):
+            return False
+        is_driven = record.status == "running" and bool(await stores.runs.driver(record.id))
+        standings[record.id] = standing(record, is_driven=is_driven)
+        return filters.status in ("", standings[record.id])
+
+    wanted = RunFilter(template=filters.template, tenant=who.tenant)
+    found = await stores.runs.page(
+        wanted, limit=_PAGE, after=cursors.read(behind, RunPlace), fits=fits
+    )
+    rows = []
+    for record in found.runs:
+        waits = record.status in ("waiting", "failed")
+        items = await stores.reviews.of_run(record.id) if waits else ()
+        waiting = tuple(item for item in items if item.status == "open")
+        rows.append(Row(record, standings[record.id], waiting))
+    return rows, cursors.write(found.next) or ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -9,11 +10,15 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from services import failpoints
 from services.errors import NotFound, SettingInvalid, StoreUnavailable
 from services.evidence import Column, SqlSource, Table, canonical_json, encode_column, make_evidence
+from services.review import ReviewItem, ReviewQueue
 from services.store import (
     LAYOUT,
+    OUTBOX,
     BlobStore,
+    Event,
     EvidenceStore,
     Failure,
     References,
@@ -23,6 +28,7 @@ from services.store import (
     open_home,
     open_layout,
 )
+from services.webhooks import Deliveries, Endpoint
 
 
 def test_a_home_is_marked_at_first_use(tmp_path: Path) -> None:
@@ -37,7 +43,7 @@ def test_a_home_is_marked_at_first_use(tmp_path: Path) -> None:
     assert {home / "layout"} == set(home.iterdir())
 
 
-@pytest.mark.parametrize("mark", ["3", "99\n", "", "next"])
+@pytest.mark.parametrize("mark", ["4", "99\n", "", "next"])
 def test_a_newer_home_is_refused(tmp_path: Path, mark: str) -> None:
     """The sentence names the home and the way out, and nothing is touched."""
     (tmp_path / "layout").write_text(mark)
@@ -112,3 +118,46 @@ async def test_runs_of_an_earlier_store_keep_what_they_need(redis: Redis) -> Non
             await absent
     assert set() == await References(redis).of_run("r1")
     assert 5 == len(await References(redis).of_run("r[2]"))
+
+
+async def test_an_earlier_store_gets_its_indexes_once(redis: Redis) -> None:
+    """Whatever a crash left of them; what is indexed then is what would be if it always had been."""
+    at = datetime.now(UTC)
+    registry, reviews, deliveries = RunRegistry(redis), ReviewQueue(redis), Deliveries(redis)
+    for number in range(6):
+        tenant = ("", "a", "b")[number % 3]
+        fields = {"id": f"r{number}", "tenant": tenant, "forked_from": f"r{number - 3}"}
+        run = RunRecord(request={}, created_at=at, updated_at=at, **fields)
+        await registry.create(run if number > 2 else run.model_copy(update={"forked_from": ""}))
+        said = {
+            "kind": "clarification",
+            "title": "t",
+            "question": "q",
+            "code": "",
+            "choices": ("respond",),
+        }
+        item = ReviewItem.for_wait(f"r{number}", "i", created_at=at, tenant=tenant, **said)
+        await reviews.open_item(item)
+        event = Event.of(
+            "run.done", {"run_id": f"r{number}"}, key=str(number), at=at, tenant=tenant
+        )
+        endpoint = Endpoint(id="e", url="https://x.example", sealed="", created_at=at)
+        line = event.model_dump_json().encode()
+        await redis.rpush(OUTBOX, line)
+        await deliveries.hand_out(line, [endpoint], at=at)
+    await open_layout(redis)
+    whole = {key: await redis.dump(key) for key in await redis.keys("*")}
+    made = [key for key in whole if b":of:" in key or b":forks:" in key or b"hook:run:" in key]
+    await redis.delete(*made)
+    await redis.set("assay:layout", 2)
+    failpoints.set_traps("layout.index:before=crash@3")
+    with pytest.raises(failpoints.Crash):
+        await open_layout(redis)
+    failpoints.set_traps("")
+    assert b"2" == await redis.get("assay:layout")
+    await asyncio.gather(open_layout(redis), open_layout(redis))
+
+    assert 4 * 3 + 3 + 6 == len(made)  # four indexes of three tenants, forks, deliveries of runs
+    assert whole == {key: await redis.dump(key) for key in await redis.keys("*")}
+    assert ["r5", "r2"] == [run.id for run in await registry.list(tenant="b")]
+    assert ["r4"] == [run.id for run in await registry.forks("r1")]

@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from services.errors import InputConflict, NotFound
-from services.store import Failure, RunRecord, RunRegistry
+from services.store import Failure, RunFilter, RunRecord, RunRegistry, name_in, own_id
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
 
@@ -111,6 +111,40 @@ async def test_runs_are_listed_newest_first(redis: Redis) -> None:
     assert ["r-4", "r-3", "r-2"] == [run.id for run in await registry.list(limit=3)]
     assert ["r-3", "r-1"] == [run.id for run in await registry.list(status="done")]
     assert () == await registry.list(status="cancelled")
+
+
+async def test_a_small_tenant_has_its_page_at_once(redis: Redis) -> None:
+    """However many newer runs others have: two reads of the store, and no page that is empty."""
+    registry = RunRegistry(redis)
+    for number in range(3):
+        await registry.create(record(f"ours-{number}", tenant="few"))
+    later = NOON + timedelta(days=1)
+    many = [record(f"t-{n}", tenant="many", created_at=later) for n in range(2_500)]
+    await registry.create_all(many)
+    before = (await redis.info("stats"))["total_commands_processed"]
+    page = await registry.page(RunFilter(tenant="few"), limit=2)
+    used = (await redis.info("stats"))["total_commands_processed"] - before
+    rest = await registry.page(RunFilter(tenant="few"), limit=2, after=page.next)
+    walked = [run.id for run in await registry.list(limit=10_000, tenant="many")]
+
+    assert [["ours-2", "ours-1"], ["ours-0"]] == [[r.id for r in p.runs] for p in (page, rest)]
+    assert rest.next is None
+    assert used <= 3  # the second asking for the count among them
+    assert sorted((run.id for run in many), reverse=True) == walked  # of one moment, all of them
+    assert () == await registry.list(tenant="none")
+
+
+async def test_names_are_each_tenants_own() -> None:
+    """An id is a name and its tenant's mark; none is another's, and the default tenant has none."""
+    ids = {own_id("q", tenant) for tenant in ("", "a", "b")}
+
+    assert 3 == len(ids)
+    assert {"q"} == {name_in(one) for one in ids}
+    assert own_id("q", "") == "q"
+    assert own_id(own_id("q", "a"), "a") == own_id("q", "a")
+    for foreign, tenant in ((own_id("q", "a"), "b"), (own_id("q", "a"), ""), ("q~", "")):
+        with pytest.raises(ValueError, match="another tenant"):
+            own_id(foreign, tenant)
 
 
 async def test_an_unknown_id_names_the_ones_that_come_close(redis: Redis) -> None:
