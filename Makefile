@@ -62,7 +62,9 @@ $(STAMP): requirements.lock pyproject.toml
 	else \
 		echo "installing with pip (about a minute) ..." >&2 && \
 		{ [ -x $(BIN)/python ] || "$(PYTHON)" -m venv .venv; } && \
-		$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock && \
+		$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile --require-hashes -r requirements.lock && \
+		{ : "on every core, as pip does not; some packages ship files that no Python reads" ; \
+		$(BIN)/python -m compileall -qq -j 0 .venv/lib >/dev/null 2>&1 || true; } && \
 		$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e . ; \
 	fi
 	@touch $(STAMP)

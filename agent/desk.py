@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agent.absences import StandIns
 from agent.driving import now
 from agent.stores import Stores
-from services.access import Permission
 from services.audit import events
 from services.review import ReviewItem
-
-
-def permission_for(item: ReviewItem) -> Permission:
-    """What deciding the item takes."""
-    return "publish" if item.kind == "publication" else "answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +35,8 @@ class Desk:
         given = await self.stores.reviews.assign(
             item.id, to, by=self.person, at=now(), version=version
         )
-        return await self._said(item, given, events.REVIEW_ASSIGNED, to=given.assignee)
+        said = await self._said(item, given, events.REVIEW_ASSIGNED, to=given.assignee)
+        return await StandIns(self.stores, now).pass_on(said)
 
     async def delegate(self, ref: str, to: str, *, version: int | None = None) -> ReviewItem:
         """Hand the item on; only who has it does."""
@@ -48,7 +44,8 @@ class Desk:
         given = await self.stores.reviews.delegate(
             item.id, to, by=self.person, at=now(), version=version
         )
-        return await self._said(item, given, events.REVIEW_DELEGATED, to=given.assignee)
+        said = await self._said(item, given, events.REVIEW_DELEGATED, to=given.assignee)
+        return await StandIns(self.stores, now).pass_on(said)
 
     async def _said(
         self, before: ReviewItem, after: ReviewItem, event: str, *, to: str | None = None

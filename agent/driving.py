@@ -15,6 +15,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import RunControl
 from langgraph.types import Command, StateSnapshot
 
+from agent.breaches import open_breaches
 from agent.deps import Deps
 from agent.holds import of_run
 from agent.pending import Pending
@@ -184,6 +185,8 @@ class Driver:
                 failure=_failure(failed[0]) if failed else None,
             )
         receipt = snapshot.values.get("receipt")
+        if receipt:  # before the run counts as done: whoever dies here is followed by another
+            await open_breaches(self.stores, self.record, snapshot.values["report"], clock=now)
         return await self.stores.runs.update(
             run_id,
             at=now(),

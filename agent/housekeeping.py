@@ -109,6 +109,9 @@ class Housekeeping:
         removed = Removed()
         if not dry_run:
             await self.stores.audit.erase_person(person, by=self.settings.reviewer, at=self.clock())
+            for absence in await self.stores.absences.list():
+                if person in (absence.person, absence.to, absence.set_by):
+                    await self.stores.absences.remove(absence)
         for record in await self._records():
             if record.request.get("requested_by") == person:
                 try:

@@ -34,7 +34,7 @@ from agent.compat.results import (
 )
 from agent.compat.tools import Tools
 from services.access import Identity, Permission
-from services.errors import AssayError, Invalid
+from services.errors import AssayError, Invalid, NotAuthenticated, NotPermitted
 from services.evidence import Frozen
 
 _INSTRUCTIONS: Final = (
@@ -122,7 +122,13 @@ Asks = Callable[[Context], Awaitable[Identity]]
 """Says who makes a call; raises `NotAuthenticated` when nobody can tell."""
 
 
-def make_server(tools: Tools, who_asks: Asks, note: Callable[[Exception], str]) -> Server[Any]:
+TurnedAway = Callable[[Context, str, AssayError, Identity | None], Awaitable[None]]
+"""Notes that a call of a tool was turned away, of whoever is known to have made it."""
+
+
+def make_server(
+    tools: Tools, who_asks: Asks, turned_away: TurnedAway, note: Callable[[Exception], str]
+) -> Server[Any]:
     """The server. *note* keeps an unexpected error, and says where; a client is told no more."""
 
     async def offered(_: Context, __: PaginatedRequestParams | None) -> ListToolsResult:
@@ -132,11 +138,14 @@ def make_server(tools: Tools, who_asks: Asks, note: Callable[[Exception], str]) 
         offer = _TOOLS.get(call.name)
         if offer is None:
             raise MCPError(INVALID_PARAMS, f"There is no such tool; there are {', '.join(_TOOLS)}.")
+        who = None
         try:
             who = await who_asks(context)
             who.require(offer.permission)
             result = await offer.act(tools, who, _parsed(offer, call.arguments or {}))
         except AssayError as error:
+            if isinstance(error, (NotAuthenticated, NotPermitted)):
+                await turned_away(context, call.name, error, who)
             return _refusal(error.code, error.message, error.hint)
         except Exception as error:  # noqa: BLE001 (the last seam: a machine reads what comes out)
             what = f"Unexpected error ({type(error).__name__})."

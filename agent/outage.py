@@ -34,6 +34,10 @@ class Outage:
         self._until = now + self._pause * random.uniform(0.7, 1.3)  # noqa: S311 (jitter)
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
+    def pauses(self) -> float:
+        """Seconds until somebody asks again."""
+        return max(self._until - time.monotonic(), 0.0)
+
     def end(self) -> None:
         """It answered."""
         self.since, self._pause, self._until = None, _FIRST_PAUSE, 0.0

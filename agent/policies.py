@@ -26,6 +26,18 @@ class StepPolicy:
     silence: TimeoutPolicy
 
 
+_JITTER = timedelta(seconds=1)
+"""What LangGraph adds at most to a pause, so that sections do not come back all at once."""
+
+
+def longest_pause(policy: RetryPolicy, failed: int) -> timedelta:
+    """How long a step pauses at most after its try number *failed*, by LangGraph's own rule."""
+    pause = policy.initial_interval * policy.backoff_factor ** (failed - 1)
+    return timedelta(seconds=min(policy.max_interval, pause)) + (
+        _JITTER if policy.jitter else timedelta()
+    )
+
+
 def _policy(*, attempts: int, limit: timedelta, silence: timedelta) -> StepPolicy:
     if attempts < 1:
         raise ValueError(f"attempts must be at least 1, got {attempts}")

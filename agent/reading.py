@@ -52,9 +52,10 @@ async def _attestation(runner: Runner, record: RunRecord) -> Attestation | None:
     for item in reversed(await runner.stores.reviews.of_run(record.id)):
         if item.kind == "publication" and item.decision and item.decided_by and item.decided_at:
             said = item.decision.model_dump()
+            approvers = item.approved_by if record.status == "done" else ()
             return Attestation(
                 decision="approved" if record.status == "done" else "rejected",
-                by=item.decided_by,
+                by=" and ".join(approvers) or item.decided_by,
                 at=item.decided_at,
                 digest=digest,
                 note=said.get("reason") or said.get("note") or "",

@@ -23,7 +23,7 @@ class Return:
 
 
 async def returns(runner: Runner, story: Story) -> tuple[Return, ...]:
-    """The places that a run has come to, in the order of its steps."""
+    """The places that a run has come to: of the whole run in the order of its steps, then a section's."""
     state = (await runner.graph.aget_state(thread_of(story.record.id))).values
     sections = tuple(state.get("section_ids", ()))
     attempts = story.timeline.attempts
@@ -34,13 +34,14 @@ async def returns(runner: Runner, story: Story) -> tuple[Return, ...]:
         found.append(_back_to_section(Place("retrieve", section), sections))
         if section in fetched:
             found.append(_back_to_section(Place("analyse", section), sections))
-    order = {step: number for number, step in enumerate(STEPS)}
-    return tuple(sorted(found, key=lambda one: (order[one.place.step], one.place.section)))
+    return tuple(found)
 
 
 def _back_to_step(step: str, sections: tuple[str, ...]) -> Return:
     at = STEPS.index(step)
-    every = f"every section ({', '.join(sections)})" if sections else "every section"
+    every = {0: "every section", 1: "its section"}.get(
+        len(sections), f"all {len(sections)} sections"
+    )
     names = {"retrieve": every, "analyse": ""}
     again = [names.get(one, one) for one in STEPS[at:]]
     kept = [names.get(one, one) for one in STEPS[:at]]
@@ -50,10 +51,9 @@ def _back_to_step(step: str, sections: tuple[str, ...]) -> Return:
 def _back_to_section(place: Place, sections: tuple[str, ...]) -> Return:
     count = len(sections) - 1
     others = ["the other section" if count == 1 else f"the other {count} sections"] if count else []
-    rows = ["the rows of this section"] if place.step == "analyse" else []
+    rows = ["its rows"] if place.step == "analyse" else []
     steps = ["retrieve", "analyse"] if place.step == "retrieve" else ["analyse"]
-    again = [f"{step} of {place.section}" for step in steps]
-    return Return(place, (*again, "compose", "review"), _words(["clarify", "plan", *others, *rows]))
+    return Return(place, (*steps, "compose", "review"), _words(["clarify", "plan", *others, *rows]))
 
 
 def _words(names: list[str]) -> tuple[str, ...]:

@@ -386,6 +386,7 @@ class Runner:
             await self._log(
                 run_id, events.REPORT_WITHDRAWN, key=events.REPORT_WITHDRAWN, digest=digest
             )
+            await self.stores.reviews.close(run_id, why="the report was withdrawn", by=by, at=now())
             return await self.stores.runs.update(
                 run_id, at=now(), status="withdrawn", receipt=receipt
             )

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from services.access import has_members
 from services.audit import AuditLog, events
-from services.review import Decision, ReviewItem, ReviewQueue, Vote, load_policy
+from services.review import Absences, Decision, ReviewItem, ReviewQueue, Vote, load_policy
 from services.schedules import ScheduleBook
 from services.settings import Settings
 from services.store import (
@@ -42,6 +42,7 @@ class Stores:
     runs: RunRegistry
     queue: RunQueue
     reviews: ReviewQueue
+    absences: Absences
     audit: AuditLog
     evidence: EvidenceStore
     blobs: BlobStore
@@ -112,7 +113,10 @@ class Stores:
             decides = item.status == "decided" and vote == votes[-1]
             event = events.REVIEW_DECIDED if decides else events.REVIEW_VOTED
             fields = {"item": item.id, "kind": item.kind, "decision": vote.kind, "by": vote.by}
-            fields |= {"reason": vote.note} if vote.kind == "reject" else {}
+            if vote.kind == "reject":
+                fields["reason"] = vote.note
+            elif item.kind == "breach":
+                fields["note"] = vote.note
             key = f"{event} {item.id}" + ("" if decides else f" {vote.at.isoformat()}")
             await self.audit.append(item.run_id, event, fields, at=vote.at, key=key)
             if decides:
@@ -162,6 +166,7 @@ async def open_stores(
             runs=RunRegistry(redis),
             queue=RunQueue(redis),
             reviews=ReviewQueue(redis, load_policy(settings.review_policy)),
+            absences=Absences(redis),
             audit=AuditLog(redis),
             evidence=EvidenceStore(redis, objects),
             blobs=BlobStore(redis, objects),

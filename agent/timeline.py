@@ -14,7 +14,7 @@ Outcome: TypeAlias = Literal["done", "failed", "under way", "cut off"]
 
 MARKS: Final = {
     events.RUN_ACCEPTED: "accepted",
-    events.RUN_TAKEN: "taken by a driver",
+    events.RUN_TAKEN: "taken up",
     events.RUN_TAKEN_OVER: "its worker died; taken over",
     events.RUN_CANCEL_ASKED: "asked to stop for good",
     events.RUN_CANCELLED: "cancelled",
@@ -47,7 +47,9 @@ class Attempt:
     ended: datetime | None = None
     outcome: Outcome = "under way"
     code: str = ""
-    """Of the error that ended it."""
+    """Of the error that ended it, or that it waits for to be over."""
+    again_at: datetime | None = None
+    """When it asks again for what does not answer; None when it does not wait."""
     paused: timedelta = timedelta()
     """Between the failed try before it and this one."""
     queries: int = 0
@@ -64,7 +66,8 @@ class Attempt:
     def words(self) -> str:
         """What it did, for people."""
         said = (
-            (self.code, f"failed with {self.code}"),
+            (self.again_at, f"waits: {self.code}"),
+            (self.code and self.again_at is None, f"failed with {self.code}"),
             (self.queries, _counted(self.queries, "query", "queries")),
             (self.queries, _counted(self.rows, "row", "rows")),
             (self.refused, f"{_counted(self.refused, 'statement', 'statements')} refused"),
@@ -95,6 +98,7 @@ class Mark:
     at: datetime
     what: str
     detail: str = ""
+    section: str = ""
 
     @property
     def began(self) -> datetime:
@@ -124,6 +128,11 @@ class Timeline:
         return tuple(dict.fromkeys(names))
 
     @property
+    def away(self) -> tuple[Attempt, ...]:
+        """Tries under way that wait for something that does not answer."""
+        return tuple(one for one in self.attempts if one.again_at and one.outcome == "under way")
+
+    @property
     def retries(self) -> tuple[Attempt, ...]:
         """Failed tries of steps that have not been tried again, nor given up, since."""
         latest = {(one.step, one.section): one for one in self.attempts}
@@ -142,7 +151,7 @@ def timeline(
     entries: Sequence[AuditEntry], items: Iterable[ReviewItem], *, is_driven: bool
 ) -> Timeline:
     """
-    The timeline that an audit log with revealed fields and the run's review items tell.
+    The timeline that an audit log with revealed fields and the review items that the run waited for tell.
 
     A try without an end is under way while somebody drives the run, else it was cut off.
     """
@@ -153,7 +162,7 @@ def timeline(
         reading.cut_off()
     return Timeline(
         attempts=tuple(sorted(reading.attempts.values(), key=lambda one: (one.began, one.seq))),
-        waits=tuple(Wait(item, _end_of(item, reading.marks)) for item in items),
+        waits=tuple(Wait(item, _end_of(item, reading.marks)) for item in items if item.is_awaited),
         marks=tuple(reading.marks),
     )
 
@@ -189,10 +198,10 @@ class _Reading:
             self._end(entry, section)
         elif section in self._open:
             number = self._open[section]
-            self.attempts[number] = _with(self.attempts[number], entry.event, fields)
+            self.attempts[number] = _with(self.attempts[number], entry)
         if entry.event in MARKS:
             words = entry.model_copy(update={"fields": _told(fields)}).words()
-            self.marks.append(Mark(entry.seq, entry.at, MARKS[entry.event], words))
+            self.marks.append(Mark(entry.seq, entry.at, MARKS[entry.event], words, section))
         self._last = entry.at
 
     def cut_off(self) -> None:
@@ -221,15 +230,23 @@ class _Reading:
         if number is None:
             return
         code = str(entry.fields.get("code", ""))
-        ended = replace(self.attempts[number], ended=entry.at, outcome=outcome, code=code)
+        ended = replace(
+            self.attempts[number], ended=entry.at, outcome=outcome, code=code, again_at=None
+        )
         self.attempts[number] = ended
         if outcome == "failed":
             self._failed[ended.step, section] = entry.at
 
 
-def _with(attempt: Attempt, event: str, said: dict[str, Any]) -> Attempt:
+def _with(attempt: Attempt, entry: AuditEntry) -> Attempt:
     """*attempt* with what an entry of its section adds to it."""
-    match event:
+    said = entry.fields
+    if entry.event == events.STEP_WAITS:
+        again_at = entry.at + timedelta(seconds=float(said["seconds"]))
+        return replace(attempt, code=str(said["code"]), again_at=again_at)
+    if attempt.again_at is not None:
+        attempt = replace(attempt, code="", again_at=None)
+    match entry.event:
         case events.QUERY_RUN:
             return replace(
                 attempt, queries=attempt.queries + 1, rows=attempt.rows + int(said["rows"])
@@ -255,7 +272,20 @@ def _number(said: Any) -> int:
     return len(said) if isinstance(said, list) else int(said or 0)
 
 
-_PLUMBING: Final = frozenset({"fence", "left", "entered", "request", "content", "effect", "digest"})
+_PLUMBING: Final = frozenset(
+    {
+        "fence",
+        "left",
+        "entered",
+        "request",
+        "content",
+        "effect",
+        "digest",
+        "template",
+        "trigger",
+        "section",
+    }
+)
 
 
 def _told(fields: dict[str, Any]) -> dict[str, Any]:

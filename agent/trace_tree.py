@@ -13,14 +13,22 @@ from services.telemetry import SpanRecord
 
 CONTENT: Final = frozenset({telemetry.INPUT_MESSAGES, telemetry.OUTPUT_MESSAGES, telemetry.DB_TEXT})
 """Attributes with prompts, answers and statements; captured only where the settings say so."""
-_FACTS: Final = (
-    telemetry.STEP_SECTION,
-    telemetry.STEP_ATTEMPT,
-    telemetry.DB_ROWS,
-    telemetry.GUARD_VERDICT,
-    telemetry.INPUT_TOKENS,
-    telemetry.OUTPUT_TOKENS,
-)
+_FACTS: Final = {
+    telemetry.STEP_ATTEMPT: "try {:,}",
+    telemetry.DB_ROWS: "{:,} rows",
+    telemetry.GUARD_VERDICT: "{}",
+    telemetry.INPUT_TOKENS: "{:,} tokens in",
+    telemetry.OUTPUT_TOKENS: "{:,} tokens out",
+}
+"""Attributes that are told beside a span, and how."""
+_FIRST_TRY: Final = (telemetry.STEP_ATTEMPT, 1)
+_TITLES: Final = {
+    "invoke_workflow": "The run, as one worker drove it",
+    "execute_tool": "check of the statement",
+    "chat": "call of the model {}",
+    "step": "{}",
+}
+"""Spans are named for collectors; by the first word of that name, what people call them."""
 _LIMIT: Final = 3_000
 
 
@@ -29,6 +37,9 @@ class Node:
     """A span and those inside it. `start` and `width` are per cent of the whole trace."""
 
     name: str
+    title: str
+    """What people call it."""
+    section: str
     lasted: timedelta
     start: float
     width: float
@@ -83,16 +94,23 @@ def _node(span: SpanRecord, begin: int, length: int, inside: tuple[Node, ...]) -
     width = min(max((span.end - span.start) / length * 100, 0.5), 100 - start)
     return Node(
         name=span.name,
+        title=_title(span.name),
+        section=str(said.get(telemetry.STEP_SECTION) or ""),
         lasted=timedelta(microseconds=(span.end - span.start) / 1000),
         start=round(start, 2),
         width=round(width, 2),
         error=span.error,
         facts=tuple(
-            f"{name.rpartition('.')[2].replace('_', ' ')} {said[name]}"
-            for name in _FACTS
-            if said.get(name) not in (None, "")
+            words.format(said[name])
+            for name, words in _FACTS.items()
+            if said.get(name) not in (None, "") and (name, said[name]) != _FIRST_TRY
         ),
         attributes={n: v for n, v in sorted(said.items()) if n not in CONTENT},
         content={n: str(said[n]) for n in sorted(CONTENT & said.keys())},
         inside=inside,
     )
+
+
+def _title(name: str) -> str:
+    first, _, rest = name.partition(" ")
+    return _TITLES[first].format(rest) if first in _TITLES else name

@@ -5,6 +5,7 @@ Arrivals are open-loop: each has its time, whatever became of those before it, o
 connections. The peer, in the same run, is a bare FastAPI route that reads the same body and only
 stores it in the same server. `--burst SECONDS` sends ten times what a worker can do instead, and
 looks at what is queued: nothing lost, each priority in the order of its arrival, memory flat.
+With `--workers N` real workers take the runs, during the burst and after it, to the last.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import hmac
 import json
 import os
 import random
+import re
 import secrets
 import socket
 import statistics
@@ -84,10 +86,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rates", type=int, nargs="*", default=[100, 250, 500])
     parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="of each server")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--burst", type=float, default=0, help="seconds of a burst")
-    parser.add_argument("--burst-rate", type=int, default=50, help="ten times a worker's capacity")
-    parser.add_argument("--profile", default="", help="file for a profile of the server")
+    parser.add_argument(
+        "--burst-rate", type=float, default=50, help="ten times a worker's capacity"
+    )
+    parser.add_argument("--workers", type=int, default=0, help="real ones, for the burst")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="assay bench ") as folder:
         os.environ |= {"ASSAY_HOME": f"{folder}/home", "ASSAY_OUTPUT": f"{folder}/out"}
@@ -110,7 +115,7 @@ async def measure(options: argparse.Namespace) -> None:
         head = ("calls/s", "p50 ms", "p99 ms", "max ms", "cpu ms")
         print(f"{'':<34}{''.join(f'{name:>9}' for name in head)}  errors")
         rates = {}
-        for name, command in servers(settings.home, options.profile).items():
+        for name, command in servers(settings.home, options.processes).items():
             with serving(command) as (process, port):
                 await fire(port, 50, 2, options.connections, "warm")
                 for rate in options.rates:
@@ -137,16 +142,13 @@ async def declare(stores: Stores) -> None:
         await hooks.sources.add(source, [SECRET], at=datetime.now(UTC))
 
 
-def servers(home: Path, profile: str) -> dict[str, list[str]]:
+def servers(home: Path, processes: int) -> dict[str, list[str]]:
     os.environ["BARE_SOCKET"] = str(EmbeddedServer(home).address())
     (home / "bare.py").write_text(BARE)
-    run = "import uvicorn, bare; uvicorn.run(bare.app, port=PORT, log_level='warning')"
-    bare = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(home)!r}); {run}"]
-    profiler = ["-m", "cProfile", "-o", profile] if profile else []
-    return {
-        "bare": bare,
-        "assay": [sys.executable, *profiler, "-m", "agent", "serve", "--port", "PORT"],
-    }
+    options = ["--port", "PORT", "--log-level", "warning", "--workers", str(processes)]
+    bare = [sys.executable, "-m", "uvicorn", "--app-dir", str(home), "bare:app", *options]
+    serve = ["serve", "--port", "PORT", "--processes", str(processes)]
+    return {"bare": bare, "assay": [sys.executable, "-m", "agent", *serve]}
 
 
 @contextmanager
@@ -159,8 +161,11 @@ def serving(command: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], int]]
     try:
         end = time.monotonic() + 60
         while time.monotonic() < end:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)) as one:
+                one.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                if one.recv(1):
+                    break
+            time.sleep(0.1)
             time.sleep(0.1)
         yield process, port
     finally:
@@ -276,12 +281,12 @@ async def check(stores: Stores) -> None:
 async def burst(stores: Stores, options: argparse.Namespace) -> None:
     """More than workers can do, of all priorities; then what is queued, in which order."""
     sent: dict[str, list[str]] = {priority: [] for priority in PRIORITIES}
-    command = servers(load_settings().home, "")["assay"]
-    with serving(command) as (process, port):
-        pid = process.pid
+    memory: list[float] = []
+    latencies: list[float] = []
+    command = servers(load_settings().home, options.processes)["assay"]
+    with serving(command) as (process, port), working(options.workers):
         async with callers(port, len(PRIORITIES)) as made:
             end = time.perf_counter() + options.burst
-            memory = []
 
             async def calling(caller: Caller, priority: str) -> None:
                 while time.perf_counter() < end:
@@ -289,40 +294,88 @@ async def burst(stores: Stores, options: argparse.Namespace) -> None:
                     status, body = await caller.send(call(secrets.token_hex(8), priority))
                     assert status == "202", (status, body)
                     sent[priority].append(json.loads(body)["run_id"])
-                    if priority == "high" and len(sent[priority]) % 50 == 1:
-                        memory.append(resident(pid))
+                    latencies.append(time.perf_counter() - began)
+                    if priority == "high" and len(sent[priority]) % 10 == 1:
+                        memory.append(resident(process.pid))
                     pause = len(PRIORITIES) / options.burst_rate
-                    await asyncio.sleep(max(0.0, pause - (time.perf_counter() - began)))
+                    await asyncio.sleep(max(0.0, pause - latencies[-1]))
 
             await asyncio.gather(*map(calling, made, PRIORITIES))
-    count = sum(map(len, sent.values()))
-    print(
-        f"{count:,} accepted in {options.burst:.0f} s; server {memory[0]:.0f} to {memory[-1]:.0f} MB"
-    )
-    began = time.perf_counter()
+        count = sum(map(len, sent.values()))
+        p99 = sorted(latencies)[int(0.99 * (count - 1))] * 1000
+        waiting = (await stores.queue.state()).waiting
+        print(f"{count:,} accepted in {options.burst:.0f} s, p99 {p99:.0f} ms; {waiting:,} wait")
+        print(f"server at first {memory[0]:.0f} MB, then {memory[-1]:.0f} MB")
+        began = time.perf_counter()
+        taken = await (worked_off if options.workers else taken_out)(stores)
+        print(f"{len(taken):,} drained in {time.perf_counter() - began:.1f} s")
+    wrong = max(out_of_order(runs, taken) for runs in sent.values())
+    print(f"lost {count - len(set(taken))}; most places out of order within a priority: {wrong}")
+
+
+def out_of_order(sent: list[str], taken: list[str]) -> int:
+    """Most places by which a run of one priority was taken sooner or later than it came."""
+    place = {run_id: number for number, run_id in enumerate(sent)}
+    in_turn = [place[run_id] for run_id in taken if run_id in place]
+    return max((abs(one - turn) for turn, one in enumerate(in_turn)), default=0)
+
+
+@contextmanager
+def working(count: int) -> Iterator[None]:
+    """Real workers."""
+    command = [sys.executable, "-m", "agent", "worker"]
+    quiet = subprocess.DEVNULL
+    workers = [subprocess.Popen(command, cwd=ROOT, stderr=quiet) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.wait(60)
+
+
+async def taken_out(stores: Stores) -> list[str]:
+    """The runs in the order in which they are taken from the queue, here and by nobody else."""
     taken = []
     while (one := await stores.queue.take()) is not None:
         taken.append(one.run_id)
         await stores.queue.finish(one)
-    in_order = taken == [run_id for priority in PRIORITIES for run_id in sent[priority]]
-    print(f"{len(taken):,} drained in {time.perf_counter() - began:.1f} s")
-    print(
-        f"lost {count - len(set(taken))}; order within priority {'kept' if in_order else 'NOT kept'}"
-    )
+    return taken
+
+
+async def worked_off(stores: Stores) -> list[str]:
+    """The runs in the order in which workers took them, once the last has come to where a person decides."""
+    while await stores.queue.state() != (0, 0):  # noqa: ASYNC110 (it is another process's)
+        await asyncio.sleep(0.5)
+    first: dict[str, datetime] = {}
+    for run_id in await stores.audit.logs():
+        entries = await stores.audit.entries(run_id)
+        began = [entry.at for entry in entries if entry.event == "run.taken"]
+        record = await stores.runs.get(run_id) if began else None
+        if record is not None and record.status in ("waiting", "done"):
+            first[run_id] = began[0]
+    return sorted(first, key=first.__getitem__)
 
 
 def cpu_of(pid: int) -> float:
-    """Seconds of a core that a process has used."""
-    parts = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
+    """Seconds of a core that a process and its children have used."""
+    used = 0
+    for one in family(pid):
+        stat = Path(f"/proc/{one}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        used += int(stat[11]) + int(stat[12])
+    return used / os.sysconf("SC_CLK_TCK")
 
 
 def resident(pid: int) -> float:
-    """Resident megabytes of a process."""
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1000
-    return float("nan")
+    """Resident megabytes of a process and its children."""
+    status = "".join(Path(f"/proc/{one}/status").read_text(encoding="ascii") for one in family(pid))
+    return sum(int(found) for found in re.findall(r"VmRSS:\s+(\d+)", status)) / 1000
+
+
+def family(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return [pid, *(one for child in children for one in family(int(child)))]
 
 
 if __name__ == "__main__":

@@ -250,6 +250,8 @@ class Invalid(AssayError):
 
 
 class UnknownTemplate(Invalid):
+    """There is no report template of that name."""
+
     code = "A401"
 
 
@@ -266,6 +268,8 @@ class WarehouseUnreadable(Invalid):
 
 
 class SettingInvalid(Invalid):
+    """A setting has a value that it cannot have."""
+
     code = "A404"
 
 
@@ -312,3 +316,15 @@ class InputConflict(Invalid):
     """Two inputs contradict each other, such as a known run id with another request."""
 
     code = "A411"
+
+
+def meaning(code: str) -> str:
+    """What an error's code says, in a sentence; empty for a code that is none of these."""
+
+    def walk(kind: type[AssayError]) -> dict[str, str]:
+        found = {kind.code: kind.__doc__ or ""}
+        for child in kind.__subclasses__():
+            found = walk(child) | found  # a finer kind of the same code does not rename it
+        return found
+
+    return walk(AssayError).get(code, "")

@@ -14,6 +14,7 @@ from agent.cli import (
     access,
     ask,
     audit,
+    away,
     config,
     decide,
     doctor,
@@ -72,6 +73,8 @@ for command in (
     *(rewind.history, rewind.diff),
 ):
     run.app.command()(command)
+for leave in (away.away, away.back, away.absences):
+    review.app.command()(leave)
 for answer in (decide.approve, decide.reject, decide.respond, decide.edit):
     review.app.command()(answer)
 app.add_typer(run.app, name="run")

@@ -7,23 +7,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli.console import JsonFlag, err
+from agent.cli.console import JsonFlag, err, print_json
 from agent.cli.review import ByOption, ItemArgument, VersionOption
 
 if TYPE_CHECKING:
-    from services.review import Decision
+    from services.review import Decision, ReviewItem
 
 KeyOption = Annotated[
     str,
     typer.Option("--key", help="Of this decision: sent again with the same key it counts once."),
 ]
 _DONE = {"approve": "approved", "edit": "edited", "reject": "rejected", "respond": "answered"}
+_DONE_OF_BREACH = {"approve": "acknowledged", "reject": "disputed", "respond": "remarked on"}
 
 
 def approve(
     item: ItemArgument,
     *,
-    note: Annotated[str, typer.Option(help="A note for the record.")] = "",
+    note: Annotated[
+        str, typer.Option(help="A note for the record; of a breach: what is done about it.")
+    ] = "",
     digest: Annotated[
         str | None, typer.Option(help="Approve only if the report still has this digest.")
     ] = None,
@@ -32,7 +35,7 @@ def approve(
     by: ByOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Approve: publish the report, or try the failed step again."""
+    """Approve: publish the report, try the failed step again, or acknowledge a breach."""
     from services.review import Approve
 
     _decide(item, Approve(note=note), by, digest, version, key, as_json=as_json)
@@ -47,7 +50,7 @@ def reject(
     by: ByOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Reject: do not publish, or leave the failed section out."""
+    """Reject: do not publish, leave the failed section out, or dispute a breach."""
     from services.review import parse_decision
 
     decision = parse_decision({"kind": "reject", "reason": reason})
@@ -63,7 +66,7 @@ def respond(
     by: ByOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Answer a clarification; the run goes on with it."""
+    """Answer a clarification, and the run goes on with it; or add a remark to a breach."""
     from services.review import parse_decision
 
     decision = parse_decision({"kind": "respond", "text": text})
@@ -112,6 +115,11 @@ def _decide(
             item = await runner.decide(
                 ref, decision, by=settings.reviewer, digest=digest, version=version, key=key
             )
+            if not item.is_awaited:
+                _tell_breach(
+                    item, f"{_DONE_OF_BREACH[decision.kind]} by {settings.reviewer}", as_json
+                )
+                return 0
             err().print(f"{_DONE[decision.kind]} by {settings.reviewer}: {item.title}")
             if item.status == "open":
                 err().print(
@@ -121,3 +129,12 @@ def _decide(
             return await finish(runner, record, as_json=as_json)
 
     raise typer.Exit(asyncio.run(work()))
+
+
+def _tell_breach(item: ReviewItem, what: str, as_json: bool) -> None:
+    """No run goes on with the answer."""
+    err().print(f"{what}: {item.title}")
+    if as_json:
+        print_json(item)
+    elif item.status == "open":
+        err().print(f"{len(item.approved_by)} of {item.needed} approvals so far; it is open")

@@ -106,7 +106,9 @@ def _tell(record: RunRecord, items: Sequence[ReviewItem], command: str) -> None:
         console.print(f"{record.id}: APPROVED and published, digest {record.report_digest}")
     elif record.status == "rejected":
         console.print(f"{record.id}: rejected, nothing was published")
-    for item in items:
+    for item in (i for i in items if not i.is_awaited):
+        console.print(f"open:  {item.title} ({item.at_risk}); say what is done about it")
+    for item in (i for i in items if i.is_awaited):
         console.print(f"waits: {item.title}{f' ({item.code})' if item.kind == 'held' else ''}")
         console.print(f"       {item.question}")
         for line in item.detail:
@@ -121,7 +123,9 @@ def next_command(record: RunRecord, waiting: Sequence[ReviewItem]) -> str:
         return f"{program()} run resume {record.id}"
     if not waiting:
         return ""
-    item = waiting[0]
+    item = min(waiting, key=lambda one: not one.is_awaited)
+    if not item.is_awaited:
+        return f'{program()} review approve {item.id} --note "what is done"'
     ref = record.id if len(waiting) == 1 else item.id
     if "respond" in item.choices:
         return f'{program()} review respond {ref} "..."'

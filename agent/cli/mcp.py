@@ -18,7 +18,7 @@ def mcp(
         typer.Option(help="File with the API key to ask under; default: the setting mcp_key."),
     ] = None,
     work: Annotated[
-        bool, typer.Option("--work", help="Drive queued runs too: no other worker is needed.")
+        bool, typer.Option("--work", help="Do what a worker does too: no other one is needed.")
     ] = False,
 ) -> None:
     """

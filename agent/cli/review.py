@@ -13,11 +13,12 @@ from agent.cli.console import JsonFlag, ago, err, local, out, print_json, table
 if TYPE_CHECKING:
     from agent.desk import Desk
     from agent.stores import Stores
-    from services.review import ItemStatus, ReviewItem, Tab
+    from services.review import Breach, ItemStatus, ReviewItem, Tab
 
 app = typer.Typer(help="Decide what a machine may not.", no_args_is_help=True)
 ItemArgument = Annotated[
-    str, typer.Argument(metavar="ITEM", help="Item id, or a run id when the run has one open item.")
+    str,
+    typer.Argument(metavar="ITEM", help="Item id, or a run id when the run waits for one item."),
 ]
 ByOption = Annotated[
     str | None, typer.Option("--by", help="Name to decide under; default: the reviewer setting.")
@@ -110,6 +111,8 @@ def show(item: ItemArgument, *, as_json: JsonFlag = False) -> None:
     console.print(f"question  {found.question}")
     for line in found.detail:
         console.print(f"          {line}")
+    if found.breach is not None:
+        _print_breach(found.breach)
     if found.at_risk:
         console.print(f"at risk   {found.at_risk}")
     if found.query:
@@ -121,15 +124,28 @@ def show(item: ItemArgument, *, as_json: JsonFlag = False) -> None:
     _print_votes(found)
 
 
+def _print_breach(breach: Breach) -> None:
+    console = out()
+    if breach.change:
+        console.print(f"change    {breach.change}")
+    if breach.owner:
+        role = f", {breach.owner_role}" if breach.owner_role else ""
+        console.print(f"owner     {breach.owner}{role}")
+
+
 def _print_votes(found: ReviewItem) -> None:
     console = out()
     if found.needed > 1:
         said = f", by {', '.join(found.approved_by)}" if found.approved_by else ""
         console.print(f"approvals {len(found.approved_by)} of {found.needed}{said}")
+    for remark in found.remarks:
+        console.print(f"remark    {remark.by}, {local(remark.at)}: {remark.note}")
     if found.decision is not None and found.decided_at is not None:
         console.print(
             f"decision  {found.decision.kind} by {found.decided_by}, {local(found.decided_at)}"
         )
+        if found.votes and found.votes[-1].note:
+            console.print(f"          {found.votes[-1].note}")
     else:
         console.print(f"answers   {', '.join(found.choices)}")
 
@@ -213,7 +229,7 @@ def _holder(item: ReviewItem) -> str:
     if holder is not None and item.claim is not None:
         return f"open with {holder} since {ago(item.claim.at).removesuffix(' ago')}"
     if item.assignee:
-        return item.assignee
+        return f"{item.assignee}, {item.away}" if item.away else item.assignee
     return f"role {item.escalated_to}" if item.escalated_to else "nobody"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import signal
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +19,9 @@ def serve(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    processes: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that share the port.")
+    ] = 1,
     proxy: Annotated[
         str,
         typer.Option(
@@ -48,12 +50,11 @@ def serve(
         err().print(f"no keys, no users: open to {settings.reviewer} on this machine only")
 
     from agent.cli.report import ensure_warehouse
-    from agent.web.app import make_app
     from agent.web.server import listen
 
     ensure_warehouse(settings)
     err().print(f"listening on http://{host}:{port}")
-    listen(make_app(settings), host, port, proxy)
+    listen(host, port, proxy=proxy, processes=processes)
 
 
 async def _is_open(settings: Settings) -> bool:
@@ -71,13 +72,9 @@ def worker() -> None:
     A stop (SIGTERM, Ctrl-C) finishes the steps under way and hands the run over; a second one
     ends at once, and loses nothing either.
     """
+    from agent.chores import chores_of
     from agent.cli.drive import Progress
-    from agent.courier import courier_of
-    from agent.deadlines import Deadlines
     from agent.opening import open_runner
-    from agent.pulse import beating
-    from agent.steering import see_to_all
-    from agent.timetable import Timetable
     from agent.worker import Worker
     from services.settings import load_settings
 
@@ -90,14 +87,7 @@ def worker() -> None:
             loop.add_signal_handler(number, _told_to_stop, stop, number)
         async with open_runner(settings) as runner:
             err().print("worker ready")
-            async with beating(runner) as pulse:
-                chores = (
-                    Timetable(runner, err().print),
-                    courier_of(runner),
-                    partial(see_to_all, runner),
-                    Deadlines(runner.stores).remind,
-                    pulse,
-                )
+            async with chores_of(runner, err().print) as chores:
                 await Worker(runner, stop, Progress(), err().print, chores).serve()
         err().print("worker stopped")
 

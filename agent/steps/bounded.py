@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -11,7 +12,9 @@ from langgraph.runtime import Runtime
 
 from agent.deps import Deps
 from agent.steps.traced import Step
+from services.audit import events
 from services.errors import (
+    AssayError,
     BudgetSpent,
     ModelUnavailable,
     StepTimedOut,
@@ -62,6 +65,7 @@ async def _patiently(
             if deps.outage.lasted() > deps.patience.total_seconds():
                 raise
             runtime.stream_writer({"event": "waits", "detail": f"{name} waits: {error.message}"})
+            await _note_wait(deps, name, state.get("section", ""), error)
         except TimeoutError as error:
             raise StepTimedOut(f"Step {name!r} took longer than {limit}.") from error
         else:
@@ -70,3 +74,13 @@ async def _patiently(
         finally:
             if is_probe:
                 deps.outage.pass_turn()
+
+
+async def _note_wait(deps: Deps, step: str, section: str, error: AssayError) -> None:
+    """Say in the run's log that the step waits, and until when; without the store there is no log."""
+    if isinstance(error, StoreUnavailable):
+        return
+    with suppress(AssayError):
+        await deps.recorder(section).record(
+            events.STEP_WAITS, step=step, code=error.code, seconds=round(deps.outage.pauses(), 1)
+        )

@@ -11,6 +11,7 @@ from langgraph.types import Command
 
 from agent.deps import Deps
 from agent.pending import Pending, PendingKind
+from services.analysis.templates import section_title
 from services.audit import events
 from services.errors import AssayError, BudgetSpent, ChecksFailed, QueryRefused
 from services.review import Finding
@@ -32,13 +33,16 @@ async def escalate(state: Any, error: NodeError, runtime: Runtime[Deps]) -> Comm
         step=error.node,
         section=section,
         title=title,
-        question=_question(section, has_question=bool(record.request["question"])),
+        question=_question(
+            section and section_title(record.template, section),
+            has_question=bool(record.request["question"]),
+        ),
         code=code,
         exit_code=exit_code,
         detail=(
             *detail,
             *await _tried(deps, error.node, section),
-            f"To end the run instead: assay run cancel {deps.run_id}",
+            f"To end the run instead: `assay run cancel {deps.run_id}`",
         ),
         choices=("approve", "edit", "reject")
         if record.request["question"]
@@ -53,7 +57,7 @@ def _question(section: str, *, has_question: bool) -> str:
     other = ", word the question anew" if has_question else ""
     if section:
         return (
-            f"Try the section {section!r} again{other}, or leave it out and say so in the report?"
+            f"Try the section “{section}” again{other}, or leave it out and say so in the report?"
         )
     return f"Try again{other}, or end the run?"
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
+from typing import Final
+
 from langgraph.runtime import Runtime
 
 from agent.deps import Deps
@@ -9,6 +12,9 @@ from agent.pending import Pending
 from agent.stakes import at_risk, severity_of
 from agent.state import RunState
 from reports.document import ReportContent
+
+_LONGEST: Final = 120
+"""Characters of a question in a title."""
 
 
 async def review(state: RunState, runtime: Runtime[Deps]) -> RunState:
@@ -18,12 +24,11 @@ async def review(state: RunState, runtime: Runtime[Deps]) -> RunState:
     pending = Pending(
         kind="publication",
         step="review",
-        title=f"Publish {content.cover.title!r} as of {content.cover.as_of}",
+        title=f"Publish {_called(content)} as of {content.cover.as_of}",
         question="Publish this report? Approval holds for this digest alone.",
         detail=(
             f"red {counts.get('red', 0)}, amber {counts.get('amber', 0)}, green {counts.get('green', 0)}",
             f"{len(content.figures)} figures, {sum(f.verified for f in content.figures)} verified",
-            f"draft in {state['request']['output']}",
         ),
         choices=("approve", "reject"),
         report_digest=state["report_digest"],
@@ -31,3 +36,11 @@ async def review(state: RunState, runtime: Runtime[Deps]) -> RunState:
         at_risk=at_risk(content),
     )
     return RunState(pending=pending.model_dump(mode="json"))
+
+
+def _called(content: ReportContent) -> str:
+    """The report's name; of answers, which all have the same, the question."""
+    question = content.cover.question
+    if question:
+        return f"the answer to “{textwrap.shorten(question, _LONGEST, placeholder=' …')}”"
+    return repr(content.cover.title)

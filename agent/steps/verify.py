@@ -40,7 +40,9 @@ async def verify_section(state: SectionState, runtime: Runtime[Deps]) -> Section
         problems = [problem.model_dump(mode="json") for problem in verification.problems]
         if state["attempt"] < ANALYSIS_ATTEMPTS and deps.models.any_set:
             return SectionState(problems=problems, pending=None)
-        return SectionState(problems=problems, pending=_refused(state, verification.problems))
+        return SectionState(
+            problems=problems, pending=_refused(state, analysis.title, verification.problems)
+        )
     result = SectionResult(
         analysis=state["analysis"],
         outcomes=await deps.blobs.put_document(verification),
@@ -75,12 +77,12 @@ def next_step(state: SectionState) -> str:
     return "analyse" if state.get("problems") else "__end__"
 
 
-def _refused(state: SectionState, problems: Sequence[Problem]) -> dict[str, object]:
+def _refused(state: SectionState, title: str, problems: Sequence[Problem]) -> dict[str, object]:
     pending = Pending(
         kind="failed_check",
         step="verify",
         section=state["section"],
-        title=f"Claims of section {state['section']!r} could not be verified",
+        title=f"Claims of the section “{title}” could not be verified",
         question="Try the section again, or leave it out and say so in the report?",
         code="A303",
         exit_code=6,

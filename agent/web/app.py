@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -15,7 +15,6 @@ from agent.runner import Runner
 from agent.steering import see_to_all
 from agent.web import api, health, login, pages, webhooks
 from agent.web.access import is_open, provider_of
-from agent.web.api.events import Streams
 from agent.web.bounds import Bounds
 from agent.web.defences import add_defences
 from agent.web.heads import Heads
@@ -24,6 +23,7 @@ from agent.web.openapi import INFO, Door
 from agent.web.pages import routers as of_pages
 from agent.web.problems import answer_problems, refuse
 from agent.web.serving import PATIENCE
+from agent.web.streams import Streams
 from services.settings import Settings
 
 _LOOK: Final = 5.0
@@ -34,14 +34,14 @@ def make_app(settings: Settings) -> Door:
     """The application; who asks is looked up at each route that shows or does anything."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, asyncio.Event]]:
         async with open_runner(settings, patience=PATIENCE) as runner:
             app.state.runner = runner
             app.state.is_open = await is_open(runner.stores.redis, settings)
             warming = asyncio.create_task(webhooks.door_of(app).warm())
             app.state.at_work |= {warming, asyncio.create_task(_keep_seeing(runner))}
             async with mcp_open(app, runner):
-                yield
+                yield {"closing": app.state.closing}
             for task in (tasks := tuple(app.state.at_work)):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -56,7 +56,8 @@ def make_app(settings: Settings) -> Door:
     answer_problems(app)
     programs = (webhooks.router, health.router, *api.routers)
     for router in (*programs, login.router, *of_pages.ROUTERS):
-        app.include_router(router)
+        # As they are: what is included is built a second time, at the first request.
+        app.router.routes.extend(router.routes)
     add_mcp(app)
     pages.add_pages(app)
     app.add_middleware(Heads)

@@ -18,7 +18,8 @@ from agent.compat.tools import Tools
 from agent.mcp import Context, make_server
 from agent.runner import Runner
 from agent.web.access import identify
-from agent.web.problems import refuse
+from agent.web.problems import refuse, status_of
+from agent.web.refusals import note_refusal
 from services.access import Identity
 from services.errors import AssayError, NotAuthenticated, NotPermitted
 
@@ -37,7 +38,7 @@ def add_mcp(app: FastAPI) -> None:
 async def mcp_open(app: FastAPI, runner: Runner) -> AsyncIterator[None]:
     """While this lasts, requests to `/mcp` are answered."""
     manager = StreamableHTTPSessionManager(
-        make_server(Tools(runner), _who_asks, _noted),
+        make_server(Tools(runner), _who_asks, _turned_away, _noted),
         json_response=True,
         stateless=True,
         # The door below checks where a request comes from, with the rules of all other routes.
@@ -78,6 +79,14 @@ async def _who_asks(context: Context) -> Identity:
     assert context.request is not None
     who: Identity = context.request.state.who
     return who
+
+
+async def _turned_away(
+    context: Context, tool: str, error: AssayError, who: Identity | None
+) -> None:
+    assert context.request is not None
+    name = who.name if who else ""
+    await note_refusal(context.request, error, status_of(error), who=name, below=tool)
 
 
 def _noted(error: Exception) -> str:

@@ -95,7 +95,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         statuses |= {400, 401, 403, 422, 429}
     if "{" in path:
         statuses |= {404}
-    if method == "post":
+    if method in ("post", "put"):
         statuses |= {409, 413}
     if "206" in operation["responses"]:
         statuses |= {416}

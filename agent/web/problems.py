@@ -7,6 +7,7 @@ A person in a browser gets a page that says the same; without a session they are
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
+from agent.web.access import identify, known_person
 from agent.web.defences import protect
 from agent.web.pages import problem_page
 from agent.web.paths import sign_in_path
@@ -52,6 +54,8 @@ _STATUS: Final[tuple[tuple[type[AssayError], int], ...]] = (
     (Refused, 422),
 )
 """The first class that fits decides."""
+_PAGES: Final = {404: "There is no such page.", 405: "This page is not asked like that."}
+"""What a person is told where HTTP's own words say little."""
 
 
 def answer_problems(app: FastAPI) -> None:
@@ -88,6 +92,8 @@ async def refuse(request: Request, error: AssayError) -> Response:
         await note_refusal(request, error, status)
     if not wants_page(request):
         return problem(error)
+    if status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
+        await _recognise(request)
     return _page(
         request,
         status,
@@ -96,6 +102,13 @@ async def refuse(request: Request, error: AssayError) -> Response:
         code=error.code,
         headers=_headers_of(error, status),
     )
+
+
+async def _recognise(request: Request) -> None:
+    """Find out who asks, where no route has: whoever is signed in keeps the way to other pages."""
+    if known_person(request) is None:
+        with suppress(AssayError):
+            await identify(request)
 
 
 def wants_page(request: Request) -> bool:
@@ -171,6 +184,7 @@ async def _not_valid(request: Request, error: Exception) -> Response:
         for one in error.errors()
     ]
     if wants_page(request):
+        await _recognise(request)
         detail = "; ".join(f"{one['field']}: {one['problem']}" for one in fields)
         return _page(request, 422, title, detail, code="A400")
     return _answer(422, title, code="A400", errors=fields)
@@ -180,8 +194,12 @@ async def _by_status(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = "A406" if error.status_code == HTTPStatus.NOT_FOUND else "A400"
     title = HTTPStatus(error.status_code).phrase
-    answer = _page(request, error.status_code, title, code=code) if wants_page(request) else None
-    answer = answer or _answer(error.status_code, title, code=code)
+    if wants_page(request):
+        await _recognise(request)
+        title = _PAGES.get(error.status_code, title)
+        answer: Response = _page(request, error.status_code, title, code=code)
+    else:
+        answer = _answer(error.status_code, title, code=code)
     answer.headers.update(error.headers or {})
     return answer
 

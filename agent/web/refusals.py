@@ -17,8 +17,11 @@ from services.errors import AssayError, StoreUnavailable
 _log: Final = logging.getLogger("assay.access")
 
 
-async def note_refusal(request: Request, error: AssayError, status: int, *, who: str = "") -> None:
-    """Note that a request was turned away, and not a word of what it carried."""
+async def note_refusal(
+    request: Request, error: AssayError, status: int, *, who: str = "", below: str = ""
+) -> None:
+    """Note that a request was turned away, and not a word of what it carried; what was *below* its path."""
+    path = request.scope["path"] + (f"/{below}" if below else "")
     known = known_person(request)
     refusal = Refusal(
         at=now(),
@@ -26,7 +29,7 @@ async def note_refusal(request: Request, error: AssayError, status: int, *, who:
         code=error.code,
         who=who or (known.name if known else ""),
         method=plain(request.method, longest=16),
-        path=plain(quote(request.scope["path"], safe="/@:+,;=~!$&'()*", errors="replace")),
+        path=plain(quote(path, safe="/@:+,;=~!$&'()*", errors="replace")),
         address=plain(address_of(request), longest=64),
     )
     _log.warning(refusal.line())

@@ -1,17 +1,23 @@
-"""The server process: uvicorn, with bounds on connections, and an end that loses no answer."""
+"""The server: uvicorn, with bounds on connections, and an end that loses no answer."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
+import multiprocessing
+import os
+import signal
+import sys
+from threading import Thread
 from typing import Any, Final
 
-import h11
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
 
+from agent.web.app import make_app
 from agent.web.bounds import MAX_HEAD
+from services.settings import load_settings
 
 GRACE: Final = 20
 """Seconds that requests under way have to be answered once the process is told to end."""
@@ -19,17 +25,24 @@ HEAD_SECONDS: Final = 10.0
 """For a whole request line and headers, from the connection or its first byte on."""
 _CONNECTIONS: Final = 2_000
 """At a time; one more is told to come later."""
+_SILENT: Final = 60
+"""Seconds for which a process of several may be silent, as one is that still starts; then it is replaced."""
+_SWITCH: Final = 0.001
+"""Seconds after which a thread that flushed a file has its turn: an answer waits for it."""
 
 
-def listen(app: FastAPI, host: str, port: int, proxy: str = "") -> None:
+def listen(host: str, port: int, *, proxy: str = "", processes: int = 1) -> None:
     """
-    Serve *app* until told to stop; the address of *proxy* may say where a request comes from.
+    Serve until told to stop; the address of *proxy* may say where a request comes from.
 
     SIGTERM or Ctrl-C takes no new connections, ends streams, and finishes the requests under way,
-    within `GRACE` seconds; a second Ctrl-C ends at once.
+    within `GRACE` seconds; a second Ctrl-C ends at once. Several processes share the port, and one
+    that dies is replaced.
     """
     config = uvicorn.Config(
-        app,
+        "agent.web.server:served",
+        factory=True,
+        workers=processes,
         host=host,
         port=port,
         http=Connection,
@@ -37,31 +50,36 @@ def listen(app: FastAPI, host: str, port: int, proxy: str = "") -> None:
         server_header=False,
         proxy_headers=bool(proxy),  # nobody else says where a request comes from
         forwarded_allow_ips=proxy or None,
-        h11_max_incomplete_event_size=MAX_HEAD,
         limit_concurrency=_CONNECTIONS,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=GRACE,
+        timeout_worker_healthcheck=_SILENT,
     )
-    Server(config, app.state.closing).run()
+    if processes > 1:
+        Multiprocess(config, [config.bind_socket()]).run()
+    else:
+        uvicorn.Server(config).run()
 
 
-class Server(uvicorn.Server):
-    """Tells the application that it is closing while requests are still under way."""
-
-    def __init__(self, config: uvicorn.Config, closing: asyncio.Event) -> None:
-        super().__init__(config)
-        self._closing = closing
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End streams, finish what is under way."""
-        self._closing.set()
-        await super().shutdown(sockets)
+def served() -> FastAPI:
+    """The application of one server process."""
+    sys.setswitchinterval(_SWITCH)
+    if (parent := multiprocessing.parent_process()) is not None:
+        Thread(target=_follow, args=(parent,), daemon=True).start()
+    return make_app(load_settings())
 
 
-class Connection(H11Protocol):
-    """Closes a connection whose client does not get to the end of a head: uvicorn would wait for ever."""
+def _follow(parent: Any) -> None:
+    """End as if told to when the process that would replace this one is gone."""
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Connection(HttpToolsProtocol):
+    """Bounds a head in bytes and in time: uvicorn would take any, and wait for its end for ever."""
 
     _timer: asyncio.TimerHandle | None = None
+    _unfinished = 0
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first head."""
@@ -70,11 +88,28 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Wait for the rest of a head that has begun."""
+        goes_on = self._timer is not None
         super().data_received(data)
-        if self.conn.their_state is h11.IDLE:
-            self._wait()
-        else:
-            self._stop_waiting()
+        if goes_on and self._timer is not None:
+            self._unfinished += len(data)
+            if self._unfinished > MAX_HEAD:
+                self.send_400_response("The request's head is too long.")
+
+    def on_message_begin(self) -> None:
+        """Begin to wait for the rest of this head."""
+        super().on_message_begin()
+        self._wait()
+
+    def on_headers_complete(self) -> None:
+        """Wait no longer."""
+        self._unfinished = 0
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def shutdown(self) -> None:
+        """End the streams before the requests under way are waited for."""
+        self.app_state["closing"].set()
+        super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
@@ -83,14 +118,9 @@ class Connection(H11Protocol):
 
     def _wait(self) -> None:
         if self._timer is None:
-            self._timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+            self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
     def _stop_waiting(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    def _give_up(self) -> None:
-        self._timer = None
-        if self.conn.their_state is h11.IDLE:
-            self.transport.abort()

@@ -73,7 +73,7 @@ def _unwritable_told(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise OutputUnwritable(
             f"The report cannot be written to {folder}: {_reason(error)}.",
-            hint="Choose another folder with --out, or make room there; the run can be resumed.",
+            hint="Make room there, or choose another folder (`--out`); the run can be resumed.",
         ) from error
 
 

@@ -74,7 +74,7 @@ def _printed_heads(report: Report) -> str:
 
 def _policy(style: str, script: str) -> str:
     return (
-        f"default-src 'none'; style-src '{_source(style)}'; script-src '{_source(script)}'; "
+        f"default-src 'none'; style-src '{_source(style)}'; img-src data:; script-src '{_source(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
 

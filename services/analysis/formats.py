@@ -8,6 +8,7 @@ its unit does not break, and what rounds to zero never carries a sign.
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Final, Literal, TypeAlias
@@ -33,6 +34,7 @@ _SUFFIXES: Final[dict[Scale, str]] = {
     "million": "m",
     "billion": "bn",
 }
+_NUMBER: Final = re.compile(r"[0-9][0-9,]*(?:\.([0-9]+))?(k|m|bn)?\b")
 # Wide enough for any double, so that no digit is lost before rounding.
 _CONTEXT = Context(prec=700, rounding=ROUND_HALF_UP)
 _SIGNIFICANT = Context(prec=12, rounding=ROUND_HALF_UP)
@@ -75,6 +77,25 @@ def short_display(
     shown = rounded(value, unit, digits, scale)
     sign = _MINUS if shown < 0 else "+" if signed and shown > 0 else ""
     return f"{sign}{abs(shown):,f}"
+
+
+def difference(value: Decimal, unit: str, shown: str) -> str:
+    """
+    *value*, a difference of two values in *unit*, printed with its sign in the form of *shown*, one of the two.
+
+    What would round to zero prints with as many decimals more as it needs: it is there.
+    """
+    found = _NUMBER.search(shown)
+    assert found is not None
+    digits, suffix = len(found[1] or ""), found[2] or ""
+    scale: Scale = next(name for name, mark in _SUFFIXES.items() if mark == suffix)
+    if unit == "ratio" and shown.endswith("%"):
+        value, unit = value.scaleb(2, _CONTEXT), "pp"
+    elif unit == "ratio":
+        scale = "plain"
+    while value and not rounded(value, unit, digits, scale):
+        digits += 1
+    return display(value, unit, digits, scale, signed=True)
 
 
 def head(unit: str, scale: Scale = "one") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from services.evidence import Frozen
 from services.failpoints import failpoint
-from services.store import Call, as_bytes, redis_errors, run_for_all
+from services.store import Call, as_bytes, redis_errors, run_all
 
 from ._entry import START, AuditEntry
 from ._links import link_content, link_text
@@ -87,16 +87,22 @@ class AuditLog:
 
     @failpoint("audit.begin_all")
     async def begin_all(
-        self, event: str, said: Mapping[str, Mapping[str, Any]], *, at: datetime
+        self,
+        event: str,
+        said: Mapping[str, Mapping[str, Any]],
+        *,
+        at: datetime,
+        then: Sequence[Call] = (),
     ) -> None:
         """
         Begin the logs of new runs, each with one entry of *event* under the key *event*.
 
-        One round trip for all. A log that has begun already gets the entry as by `append`.
+        One round trip for all, and for the calls that are done *then*. A log that has begun already
+        gets the entry as by `append`.
         """
         calls = [_first(run_id, event, fields, at) for run_id, fields in said.items()]
-        answers = await run_for_all(self._redis, APPEND, calls)
-        for (run_id, fields), answer in zip(said.items(), answers, strict=True):
+        answers = await run_all(self._redis, [*calls, *then])
+        for (run_id, fields), answer in zip(said.items(), answers, strict=False):
             if answer[0] == 0:
                 await self.append(run_id, event, fields, at=at, key=event)
 
@@ -273,7 +279,7 @@ def _first(run_id: str, event: str, fields: Mapping[str, Any], at: datetime) -> 
     values = [part for pair in hidden.items() for part in pair]
     entered = (0, entry.line(), b"", text, link_content(text), event, len(hidden))
     names = (LOG + run_id, _CHAIN, _KEYS + run_id, _PERSONAL + run_id)
-    return Call(names, (*entered, *values))
+    return Call(APPEND, names, (*entered, *values))
 
 
 def _digest_of(line: bytes) -> str:

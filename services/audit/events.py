@@ -24,7 +24,7 @@ What the audit log records: the name of each event, and what its entry says.
 | `claims.checked`     | section, attempt, claims, problems                                         |
 | `claim.refused`      | section, attempt, code, what (digest of the place and the message)         |
 | `review.opened`      | item, kind, step, section                                                  |
-| `review.voted`       | item, kind, decision, by*: an approval that is not enough yet              |
+| `review.voted`       | item, kind, decision, by*, note*: an approval that is not enough yet, or a remark |
 | `review.decided`     | item, kind, decision, by*, reason*, note*                                  |
 | `review.claimed`     | item, version, by*: somebody has it open                                   |
 | `review.released`    | item, version, by*                                                         |
@@ -32,6 +32,8 @@ What the audit log records: the name of each event, and what its entry says.
 | `review.delegated`   | item, version, by*, reviewer*                                              |
 | `review.reminder`    | item, kind, due                                                            |
 | `review.escalated`   | item, kind, due, role                                                      |
+| `review.away_set`    | first, last, by*, person*, reviewer*: who is away, and who stands in       |
+| `review.away_ended`  | by*, person*                                                               |
 | `effect.prepared`    | effect, step, section, content (digest)                                    |
 | `effect.done`        | the same                                                                   |
 | `effect.compensated` | the same, by*, reason*                                                     |
@@ -86,6 +88,7 @@ RUN_RESUME_ASKED: Final = "run.resume_asked"
 RUN_ASK_FAILED: Final = "run.ask_failed"
 RUN_FORKED: Final = "run.forked"
 STEP_STARTED: Final = "step.started"
+STEP_WAITS: Final = "step.waits"
 STEP_FINISHED: Final = "step.finished"
 ATTEMPT_FAILED: Final = "attempt.failed"
 STEP_FAILED: Final = "step.failed"
@@ -103,6 +106,8 @@ REVIEW_ASSIGNED: Final = "review.assigned"
 REVIEW_DELEGATED: Final = "review.delegated"
 REVIEW_REMINDER: Final = "review.reminder"
 REVIEW_ESCALATED: Final = "review.escalated"
+REVIEW_AWAY_SET: Final = "review.away_set"
+REVIEW_AWAY_ENDED: Final = "review.away_ended"
 EFFECT_PREPARED: Final = "effect.prepared"
 EFFECT_DONE: Final = "effect.done"
 EFFECT_COMPENSATED: Final = "effect.compensated"

@@ -1,9 +1,12 @@
 """The one queue of everything that waits for a person, and what a person may answer."""
 
+from ._absences import Absence, Absences, stand_ins
 from ._hours import BusinessHours
 from ._inbox import TABS, Filters, Inbox, Tab, sort_into
 from ._items import (
     Approve,
+    Away,
+    Breach,
     Change,
     Claim,
     Deadline,
@@ -32,8 +35,12 @@ from ._voting import obstacle
 
 __all__ = [
     "TABS",
+    "Absence",
+    "Absences",
     "ApprovalRule",
     "Approve",
+    "Away",
+    "Breach",
     "BusinessHours",
     "Change",
     "Claim",
@@ -67,5 +74,6 @@ __all__ = [
     "parse_decision",
     "similar",
     "sort_into",
+    "stand_ins",
     "standing",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
@@ -83,6 +83,16 @@ class Claim(Frozen):
     until: UtcTime
 
 
+class Away(Frozen):
+    """Whose item it is, who is away, and until which day somebody else has it."""
+
+    person: str
+    until: date
+
+    def __str__(self) -> str:
+        return f"for {self.person}, away until {self.until.day} {self.until:%b}"
+
+
 class Change(Frozen):
     """One thing that happened to an item, for whoever looked at it before."""
 
@@ -112,6 +122,30 @@ class Finding(Frozen):
     rule: str
     message: str
     hint: str = ""
+
+
+class Breach(Frozen):
+    """A limit that a published report shows as exceeded, in the words and figures of the report."""
+
+    indicator: str
+    """The measure's id, the same in every report: by it earlier breaches of the limit are found."""
+    measure: str
+    value: str
+    limit: str
+    over: str
+    """Value less limit, with sign and unit; a measure that must not fall short is negative here."""
+    change: str = ""
+    """Of the value, and since when; empty where the report has none."""
+    owner: str = ""
+    """Who answers for the limit; empty where the semantic model does not know it."""
+    owner_role: str = ""
+    evidence: tuple[str, ...] = ()
+    """Ids of the rows that the value and the limit stand in."""
+
+    @property
+    def figures(self) -> str:
+        """Value, limit and what lies between them, in one line."""
+        return f"{self.value} against the limit of {self.limit}: {self.over}"
 
 
 class ReviewItem(Frozen):
@@ -148,6 +182,8 @@ class ReviewItem(Frozen):
     """The statement that was refused."""
     findings: tuple[Finding, ...] = ()
     """What the guard has against it."""
+    breach: Breach | None = None
+    """What a breach is about; None of any other kind."""
     version: int = 1
     """Grows with each change that matters to a decision."""
     needed: int = 1
@@ -155,6 +191,8 @@ class ReviewItem(Frozen):
     """Who alone may approve; everybody whose role lets them when it is empty."""
     votes: tuple[Vote, ...] = ()
     assignee: str | None = None
+    away: Away | None = None
+    """For whom the assignee stands in; None where they have it themselves."""
     claim: Claim | None = None
     deadline: Deadline | None = None
     told: tuple[Notice, ...] = ()
@@ -168,6 +206,16 @@ class ReviewItem(Frozen):
         return tuple(vote.by for vote in self.votes if vote.kind == "approve")
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether its run waits for it; a breach only has to be acknowledged."""
+        return self.kind != "breach"
+
+    @property
+    def remarks(self) -> tuple[Vote, ...]:
+        """What was said of it and decided nothing, first to last."""
+        return tuple(v for v in self.votes if v.kind == "respond" and not self.is_awaited)
+
+    @property
     def is_second(self) -> bool:
         """Whether it waits for another approval than those it has."""
         return self.status == "open" and bool(self.approved_by)
@@ -175,6 +223,15 @@ class ReviewItem(Frozen):
     def claimed_by(self, at: datetime) -> str | None:
         """Who has it open at that time."""
         return self.claim.by if self.claim is not None and self.claim.until > at else None
+
+    @property
+    def owner(self) -> str | None:
+        """Whose it is, wherever it is while they are away."""
+        return self.away.person if self.away else self.assignee
+
+    def is_begun(self, at: datetime) -> bool:
+        """Whether it is open with somebody, or whoever it was given to has said something."""
+        return self.claimed_by(at) is not None or any(v.by == self.assignee for v in self.votes)
 
     def is_overdue(self, at: datetime) -> bool:
         return self.status == "open" and self.deadline is not None and self.deadline.due_at <= at

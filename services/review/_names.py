@@ -16,12 +16,13 @@ def renamed(item: ReviewItem, person: str, name: str) -> ReviewItem:
     def put(said: str) -> str:
         return name if said == person else said
 
-    claim = item.claim
+    claim, breach, away = item.claim, item.breach, item.away
     return item.model_copy(
         update={
             "decided_by": None if item.decided_by is None else put(item.decided_by),
             "requested_by": put(item.requested_by),
             "assignee": None if item.assignee is None else put(item.assignee),
+            "away": away and away.model_copy(update={"person": put(away.person)}),
             "claim": claim and claim.model_copy(update={"by": put(claim.by)}),
             "votes": tuple(v.model_copy(update={"by": put(v.by)}) for v in item.votes),
             "changes": tuple(
@@ -34,6 +35,7 @@ def renamed(item: ReviewItem, person: str, name: str) -> ReviewItem:
                 )
                 for c in item.changes
             ),
+            "breach": breach and breach.model_copy(update={"owner": put(breach.owner)}),
             "approvers": tuple(put(one) for one in item.approvers),
         }
     )

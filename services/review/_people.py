@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from services.errors import DecisionRefused, Invalid, ItemChanged
 
-from ._items import Change, Claim, ReviewItem
+from ._items import Away, Change, Claim, ReviewItem
 
 _KEPT: Final = 50
 """Changes that an item remembers."""
@@ -49,8 +49,9 @@ def check_version(item: ReviewItem, version: int | None) -> None:
 def check_open(item: ReviewItem) -> None:
     """Raise `DecisionRefused`, saying what became of it, unless the item waits."""
     if item.status == "superseded":
+        why = "the run has gone another way" if item.is_awaited else "the report was withdrawn"
         raise DecisionRefused(
-            f"Item {item.id} no longer waits: the run has gone another way.",
+            f"Item {item.id} no longer waits: {why}.",
             hint=f"See `assay run show {item.run_id}`.",
         )
     if item.decided_by is not None and item.decided_at is not None and item.decision is not None:
@@ -105,7 +106,7 @@ def assigned(
     check_open(item)
     check_version(item, version)
     person = _named(to)
-    if item.assignee == person:
+    if person in (item.assignee, item.away.person if item.away else None):
         return item
     check_approver(item, person, approvals=item.needed)
     return changed(item, "assigned to", by=by, at=at, to=person, update=_given(item, person))
@@ -119,7 +120,8 @@ def unassigned(
     check_version(item, version)
     if item.assignee is None:
         return item
-    return changed(item, "unassigned", by=by, at=at, update={"assignee": None})
+    update = {"assignee": None, "away": None}
+    return changed(item, "unassigned", by=by, at=at, update=update)
 
 
 def delegated(
@@ -138,6 +140,38 @@ def delegated(
         raise Invalid("Nobody delegates to themselves.", hint="Name somebody else.")
     check_approver(item, person, approvals=item.needed)
     return changed(item, "delegated to", by=by, at=at, to=person, update=_given(item, person))
+
+
+def passed_on(item: ReviewItem, to: str, away: Away, *, at: datetime) -> ReviewItem:
+    """
+    The item with *to*, who stands in for *away*; as it is when somebody has begun with it, when it
+    is neither theirs nor held for them, or when *to* may not decide it.
+    """
+    if item.status != "open" or item.owner != away.person or item.is_begun(at):
+        return item
+    if (item.assignee, item.away) == (to, away) or not can_stand_in(item, to):
+        return item
+    update = {"assignee": to, "away": away, "claim": None}
+    return changed(item, "passed on to", by=away.person, at=at, to=to, update=update)
+
+
+def given_back(item: ReviewItem, person: str, *, at: datetime) -> ReviewItem:
+    """The item with *person* again, unless whoever stood in for them has begun with it."""
+    if item.status != "open" or item.owner != person or item.away is None or item.is_begun(at):
+        return item
+    update = {"assignee": person, "away": None, "claim": None}
+    return changed(item, "given back to", by=person, at=at, to=person, update=update)
+
+
+def can_stand_in(item: ReviewItem, person: str) -> bool:
+    """Whether *person* may be given the item of somebody who is away: none that they asked for."""
+    if person == item.requested_by:
+        return False
+    try:
+        check_approver(item, person, approvals=item.needed)
+    except DecisionRefused:
+        return False
+    return True
 
 
 def check_approver(item: ReviewItem, by: str, *, approvals: int) -> None:
@@ -164,7 +198,7 @@ def check_approver(item: ReviewItem, by: str, *, approvals: int) -> None:
 def _given(item: ReviewItem, person: str) -> dict[str, Any]:
     """Who is given an item finds it free, unless they have it open themselves."""
     mine = item.claim is not None and item.claim.by == person
-    return {"assignee": person, "claim": item.claim if mine else None}
+    return {"assignee": person, "away": None, "claim": item.claim if mine else None}
 
 
 def _named(person: str) -> str:

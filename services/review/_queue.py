@@ -12,9 +12,18 @@ from services.errors import NotFound
 from services.failpoints import failpoint
 from services.store import of_tenant, redis_errors
 
-from ._items import Decision, ItemStatus, Notice, ReviewItem
+from ._items import Away, Decision, ItemStatus, Notice, ReviewItem
 from ._names import names, renamed
-from ._people import assigned, claimed, delegated, released, unassigned
+from ._people import (
+    assigned,
+    changed,
+    claimed,
+    delegated,
+    given_back,
+    passed_on,
+    released,
+    unassigned,
+)
 from ._policy import ReviewPolicy
 from ._scripts import CREATE, REMOVE, REPLACE
 from ._voting import Ballot, voted
@@ -25,6 +34,8 @@ _OPEN: Final = "assay:review:open"
 _BY_RUN: Final = "assay:review:run:"
 _ANSWERED: Final = "assay:review:answered"
 _DUE: Final = "assay:review:due"
+_REVISION: Final = "assay:review:revision"
+"""Grows with each change of any item: who shows them looks whether there is something new."""
 _PAGE: Final = 200
 _ALL: Final = 1_000_000_000
 _NO_ITEM: Final = "There is no review item of that id."
@@ -48,7 +59,7 @@ class ReviewQueue:
         script = self._redis.register_script(CREATE)
         with redis_errors():
             stored = await script(
-                keys=[_ITEM + item.id, _BY_TIME, _OPEN, _BY_RUN + item.run_id, _DUE],
+                keys=[_ITEM + item.id, _BY_TIME, _OPEN, _BY_RUN + item.run_id, _DUE, _REVISION],
                 args=[
                     opened.model_dump_json(),
                     int(item.created_at.timestamp() * 1_000_000),
@@ -91,6 +102,11 @@ class ReviewQueue:
             start += _PAGE
         return tuple(found[:limit])
 
+    async def revision(self) -> int:
+        """Another number after each change of any item."""
+        with redis_errors():
+            return int(await self._redis.get(_REVISION) or 0)
+
     async def of_run(self, run_id: str) -> tuple[ReviewItem, ...]:
         """All items of a run, in the order they were opened."""
         with redis_errors():
@@ -98,13 +114,17 @@ class ReviewQueue:
         return tuple(sorted(await self._load(ids), key=lambda item: (item.created_at, item.id)))
 
     async def find(self, ref: str) -> ReviewItem:
-        """The item of that id, or the one open item of the run of that id."""
+        """
+        The item of that id, or the one open item that the run of that id waits for.
+
+        A breach is named by its own id: whoever names a run means what it waits for.
+        """
         with redis_errors():
             content = await self._redis.get(_ITEM + ref)
         if content is not None:
             return ReviewItem.model_validate_json(content)
         items = await self.of_run(ref)
-        waiting = [item for item in items if item.status == "open"]
+        waiting = [item for item in items if item.status == "open" and item.is_awaited]
         if len(waiting) == 1:
             return waiting[0]
         if waiting:
@@ -194,6 +214,16 @@ class ReviewQueue:
             item_id, lambda item: delegated(item, to, by=by, at=at, version=version)
         )
 
+    @failpoint("reviews.pass_on")
+    async def pass_on(self, item_id: str, to: str, away: Away, *, at: datetime) -> ReviewItem:
+        """Give the item to who stands in for somebody, if it is still to be given and they may have it."""
+        return await self._change(item_id, lambda item: passed_on(item, to, away, at=at))
+
+    @failpoint("reviews.give_back")
+    async def give_back(self, item_id: str, person: str, *, at: datetime) -> ReviewItem:
+        """Give the item back to who was away, unless somebody has begun with it."""
+        return await self._change(item_id, lambda item: given_back(item, person, at=at))
+
     async def due(self, at: datetime, *, limit: int = _PAGE) -> tuple[ReviewItem, ...]:
         """Items of whose deadline something is to be said by then."""
         with redis_errors():
@@ -221,17 +251,30 @@ class ReviewQueue:
 
     @failpoint("reviews.supersede")
     async def supersede(self, run_id: str, *, still_waiting: Collection[str] = ()) -> None:
-        """Close the open items of a run whose waits are gone: all but those *still_waiting*."""
+        """
+        Close the open items of a run whose waits are gone: all but those *still_waiting*.
+
+        What only has to be acknowledged waits for no step of the run, and stays.
+        """
         for item in await self.of_run(run_id):
-            if item.status == "open" and item.interrupt_id not in still_waiting:
+            if item.status == "open" and item.is_awaited and item.interrupt_id not in still_waiting:
                 await self._change(item.id, _superseded)
+
+    @failpoint("reviews.close")
+    async def close(self, run_id: str, *, why: str, by: str, at: datetime) -> None:
+        """Close the open breaches of a run whose report stands no more, with a note of *why*."""
+        for item in await self.of_run(run_id):
+            if not item.is_awaited:
+                await self._change(item.id, lambda i: _closed(i, why=why, by=by, at=at))
 
     @failpoint("reviews.remove")
     async def remove(self, run_id: str) -> None:
         """Remove all items of a run, in one step."""
         script = self._redis.register_script(REMOVE)
         with redis_errors():
-            await script(keys=[_BY_RUN + run_id, _BY_TIME, _OPEN, _ANSWERED, _DUE], args=[_ITEM])
+            await script(
+                keys=[_BY_RUN + run_id, _BY_TIME, _OPEN, _ANSWERED, _DUE, _REVISION], args=[_ITEM]
+            )
 
     async def forget(self, person: str, *, name: str) -> tuple[ReviewItem, ...]:
         """Put *name* in place of a person's in all that they did; the changed items."""
@@ -242,7 +285,7 @@ class ReviewQueue:
 
     async def _change(self, item_id: str, change: Callable[[ReviewItem], ReviewItem]) -> ReviewItem:
         script = self._redis.register_script(REPLACE)
-        keys = [_ITEM + item_id, _OPEN, _ANSWERED, _DUE]
+        keys = [_ITEM + item_id, _OPEN, _ANSWERED, _DUE, _REVISION]
         while True:
             old = await self._content(item_id)
             before = ReviewItem.model_validate_json(old)
@@ -276,7 +319,13 @@ class ReviewQueue:
 
 def _last_word(items: Sequence[ReviewItem]) -> str:
     """What was decided last on a run, and by whom: who comes second wants to know."""
-    decided = [item for item in items if item.decided_at is not None]
+    asks = [item for item in items if item.status == "open"]
+    named = "; ".join(f"{item.id} ({item.title})" for item in asks)
+    return " ".join([_last_decision(items), *([f"To be acknowledged: {named}."] if asks else [])])
+
+
+def _last_decision(items: Sequence[ReviewItem]) -> str:
+    decided = [item for item in items if item.decided_at is not None and item.is_awaited]
     if not decided:
         return "See `assay review list`."
     last = max(decided, key=lambda item: (item.decided_at, item.id))
@@ -289,6 +338,13 @@ def _last_word(items: Sequence[ReviewItem]) -> str:
 
 def _superseded(item: ReviewItem) -> ReviewItem:
     return item.model_copy(update={"status": "superseded"}) if item.status == "open" else item
+
+
+def _closed(item: ReviewItem, *, why: str, by: str, at: datetime) -> ReviewItem:
+    if item.status != "open":
+        return item
+    update = {"status": "superseded", "claim": None}
+    return changed(item, f"closed, {why},", by=by, at=at, update=update)
 
 
 def _told(item: ReviewItem, notice: Notice) -> ReviewItem:

@@ -16,6 +16,7 @@ redis.call('ZADD', of_tenant(KEYS[2], ARGV[5]), ARGV[2], ARGV[3])
 redis.call('ZADD', of_tenant(KEYS[3], ARGV[5]), ARGV[2], ARGV[3])
 redis.call('SADD', KEYS[4], ARGV[3])
 if ARGV[4] ~= '' then redis.call('ZADD', KEYS[5], ARGV[4], ARGV[3]) end
+redis.call('INCR', KEYS[6])
 return ARGV[1]
 """
 
@@ -35,6 +36,7 @@ if ARGV[6] == '' then
 else
   redis.call('ZADD', KEYS[4], ARGV[6], ARGV[3])
 end
+redis.call('INCR', KEYS[5])
 return 1
 """
 
@@ -52,5 +54,6 @@ for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   redis.call('SREM', KEYS[4], id)
   redis.call('ZREM', KEYS[5], id)
 end
+redis.call('INCR', KEYS[6])
 return redis.call('UNLINK', KEYS[1])
 """

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
-from services.errors import DecisionRefused
+from services.errors import DecisionRefused, Invalid
 from services.evidence import Frozen
 
-from ._items import Approve, Decision, Reject, ReviewItem, Vote
+from ._items import Approve, Decision, Reject, Respond, ReviewItem, Vote
 from ._people import changed, check_approver, check_claim, check_open, check_version
+
+_MOST_REMARKS: Final = 100
 
 
 class Ballot(Frozen):
@@ -40,10 +43,12 @@ def voted(item: ReviewItem, ballot: Ballot, *, single_user_approvals: int) -> Re
     _check_choice(item, ballot)
     check_claim(item, ballot.by, ballot.at)
     votes = (*item.votes, _vote(ballot))
+    if not item.is_awaited and isinstance(ballot.decision, Respond):
+        return _remarked(item, ballot, votes)
     if isinstance(ballot.decision, Approve):
         needed = min(item.needed, single_user_approvals) if ballot.single_user else item.needed
         check_approver(item, ballot.by, approvals=needed)
-        if len(votes) < needed:
+        if len(item.approved_by) + 1 < needed:
             return _half_approved(item, ballot, votes, needed)
     return changed(
         item,
@@ -78,15 +83,26 @@ def _half_approved(
     """Open for somebody else: whoever approved has it no more."""
     return changed(
         item,
-        f"approval {len(votes)} of {needed}",
+        f"approval {len(item.approved_by) + 1} of {needed}",
         by=ballot.by,
         at=ballot.at,
         update={
             "votes": votes,
             "claim": None,
             "assignee": None if item.assignee == ballot.by else item.assignee,
+            "away": None if item.assignee == ballot.by else item.away,
         },
     )
+
+
+def _remarked(item: ReviewItem, ballot: Ballot, votes: tuple[Vote, ...]) -> ReviewItem:
+    """Open as before, with what was said: a remark decides nothing about a breach."""
+    if len(item.remarks) >= _MOST_REMARKS:
+        raise DecisionRefused(
+            f"Item {item.id} has {_MOST_REMARKS} remarks, and takes no more.",
+            hint="Acknowledge it with what is done, or dispute it.",
+        )
+    return changed(item, "remark", by=ballot.by, at=ballot.at, update={"votes": votes})
 
 
 def _is_repeated(item: ReviewItem, ballot: Ballot) -> bool:
@@ -106,7 +122,7 @@ def _vote(ballot: Ballot) -> Vote:
     decision = ballot.decision
     match decision:
         case Approve():
-            said = decision.note
+            said = decision.note.strip()
         case Reject():
             said = decision.reason
         case _:
@@ -119,6 +135,11 @@ def _check_choice(item: ReviewItem, ballot: Ballot) -> None:
         raise DecisionRefused(
             f"Item {item.id} does not take '{ballot.decision.kind}'.",
             hint=f"It takes {', '.join(item.choices)}.",
+        )
+    if not item.is_awaited and isinstance(ballot.decision, Approve) and not _vote(ballot).note:
+        raise Invalid(
+            "A breach is acknowledged with what is done about it.",
+            hint="Say it in the note; nothing was recorded.",
         )
     seen = ballot.report_digest
     if isinstance(ballot.decision, Approve) and seen not in (None, item.report_digest):

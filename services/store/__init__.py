@@ -87,13 +87,13 @@ from ._limits import Rate, RateLimits
 from ._listing import RunFilter, RunPage, RunPlace
 from ._objects import ObjectStore
 from ._outbox import ENDPOINTS, EVENT_TYPES, OUTBOX, Event, EventType, Outbox
-from ._queue import Priority, QueueLoad, QueuePlace, QueueState, RunQueue, Taken
+from ._queue import Priority, QueueLoad, QueuePlace, QueueState, RunQueue, Taken, queue_full
 from ._record import Failure, RunRecord, RunStatus, asks_the_same
 from ._references import Freed, References
 from ._removal import remove_run
 from ._repeats import Repeat, Repeats
 from ._runs import RunRegistry
-from ._scripts import Call, run_for_all
+from ._scripts import Call, run_all
 from ._spending import Budget, Spending, Spent
 from ._tally import Tally
 from ._tenants import MARK_PATTERN, TENANT_INDEX, name_in, of_tenant, own_id
@@ -169,7 +169,8 @@ __all__ = [
     "open_home",
     "open_layout",
     "own_id",
+    "queue_full",
     "redis_errors",
     "remove_run",
-    "run_for_all",
+    "run_all",
 ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from redis.asyncio.connection import (
 )
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.connection import HiredisRespSerializer
 
 from services.errors import SettingInvalid, StoreUnavailable
 
@@ -70,6 +71,8 @@ _MEANINGS: Final[dict[type[Exception], tuple[str, str]]] = {
 _T = TypeVar("_T")
 
 _ANSWER_SECONDS: Final = 15.0
+_SILENT: Final = "no answer in time"
+_PACKER: Final = HiredisRespSerializer()
 _LONGEST_PAUSE: Final = 1.0
 _UNWRITABLE: Final = ("MISCONF", "NOREPLICAS")
 
@@ -216,24 +219,26 @@ class _Deadlines:
     swallow a cancellation: a run that is told to stop would go on.
     """
 
+    def pack_command(self, *args: Any) -> list[bytes]:
+        """A command as it is sent; packed in C, which the client has for its other connections only."""
+        packed: list[bytes] = _PACKER.pack(*args)
+        return packed
+
     async def send_packed_command(self, *args: Any, **options: Any) -> None:
-        async with _answering():
-            await super().send_packed_command(*args, **options)  # type: ignore[misc]
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await super().send_packed_command(*args, **options)  # type: ignore[misc]
+        except TimeoutError as error:
+            raise foreign.TimeoutError(_SILENT) from error
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
         if options.get("timeout") is not None:  # a reader that waits for news has its own
             return await super().read_response(*args, **options)  # type: ignore[misc]
-        async with _answering():
-            return await super().read_response(*args, **options)  # type: ignore[misc]
-
-
-@asynccontextmanager
-async def _answering() -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(_ANSWER_SECONDS):
-            yield
-    except TimeoutError as error:
-        raise foreign.TimeoutError("no answer in time") from error
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                return await super().read_response(*args, **options)  # type: ignore[misc]
+        except TimeoutError as error:
+            raise foreign.TimeoutError(_SILENT) from error
 
 
 class _TcpConnection(_Deadlines, Connection):

@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -83,16 +83,13 @@ class Journal:
         """Those of *run_ids* that a line may be of; only what was added since is read."""
         return await asyncio.to_thread(self._mentioned, run_ids)
 
-    @asynccontextmanager
-    async def accepting_new(self, run_ids: Sequence[str], *, at: datetime) -> AsyncIterator[None]:
+    async def begin(self, run_ids: Collection[str], *, at: datetime) -> frozenset[str]:
         """
-        As `accepting`, for runs that no line mentions: one flush before, and one after, for all.
+        Those of *run_ids* that no line mentions, noted as `accepting` does, in one flush for all.
 
-        The body stores them. All count as accepted then, so none may be left out in silence.
+        Whoever stores them notes them as `accepted`; `StoreUnavailable` as there.
         """
-        await self._note("accepting", run_ids, at=at)
-        yield
-        await self.accepted(*run_ids, at=at)
+        return await asyncio.to_thread(self._begin, run_ids, at)
 
     async def check(self, redis: Redis, run_id: str) -> None:
         """Raise `RunLost` when a run was accepted here and the store does not know it."""
@@ -147,6 +144,13 @@ class Journal:
             fresh.replace(self.path)
             flush_folder(self.path.parent)
 
+    def _begin(self, run_ids: Collection[str], at: datetime) -> frozenset[str]:
+        with self._writing():
+            fresh = frozenset(run_ids) - _mentions(self.path).of(run_ids, nullcontext)
+            lines = [_Line(event="accepting", run=name, at=at) for name in run_ids if name in fresh]
+            self._add(lines)
+        return fresh
+
     async def _note(self, event: _Event, run_ids: Sequence[str], *, at: datetime) -> None:
         lines = [_Line(event=event, run=run_id, at=at) for run_id in run_ids]
         await asyncio.to_thread(self._append, lines)
@@ -160,12 +164,15 @@ class Journal:
             return _read(self.path)
 
     def _append(self, lines: list[_Line]) -> None:
+        with self._writing():
+            self._add(lines)
+
+    def _add(self, lines: list[_Line]) -> None:
         if lines:
-            with self._writing():
-                is_new = not self.path.exists()
-                _write(self.path, lines, os.O_APPEND)
-                if is_new:
-                    flush_folder(self.path.parent)
+            is_new = not self.path.exists()
+            _write(self.path, lines, os.O_APPEND)
+            if is_new:
+                flush_folder(self.path.parent)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

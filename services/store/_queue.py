@@ -12,7 +12,7 @@ from services.errors import QueueFull
 from services.failpoints import failpoint
 
 from ._connection import redis_errors
-from ._scripts import Call, run_for_all
+from ._scripts import Call
 
 Priority: TypeAlias = Literal["high", "normal", "low"]
 _RANKS: Final[dict[Priority, int]] = {"high": 0, "normal": 1, "low": 2}
@@ -235,22 +235,18 @@ class RunQueue:
         """Queue a run; one that waits already stays where it is, one that is taken comes once more."""
         await self._run(_PUT, run_id, f"{_RANKS[priority]}:{tenant}", _milliseconds(delay))
 
-    @failpoint("queue.put_all")
-    async def put_all(self, runs: Sequence[tuple[str, str, Priority]]) -> None:
-        """Queue runs, each with its tenant and priority, in this order and in one round trip."""
-        calls = [
-            Call(_KEYS, [_PREFIX, run_id, f"{_RANKS[priority]}:{tenant}", 0])
+    @staticmethod
+    def puts(runs: Sequence[tuple[str, str, Priority]]) -> list[Call]:
+        """The calls that queue runs, each with its tenant and priority, in this order."""
+        return [
+            Call(_PUT, _KEYS, [_PREFIX, run_id, f"{_RANKS[priority]}:{tenant}", 0])
             for run_id, tenant, priority in runs
         ]
-        await run_for_all(self._redis, _PUT, calls)
 
     async def check_room(self, limit: int) -> None:
         """Raise `QueueFull` when *limit* runs wait."""
         if (await self.state()).waiting >= limit:
-            raise QueueFull(
-                f"{limit} runs wait for a worker; no more are accepted until some are done.",
-                hint="Try again later, or start more workers (`assay worker`).",
-            )
+            raise queue_full(limit)
 
     @failpoint("queue.take")
     async def take(self) -> Taken | None:
@@ -333,6 +329,14 @@ class RunQueue:
     async def _run(self, script: str, *arguments: str | int) -> Any:
         with redis_errors():
             return await self._redis.register_script(script)(keys=_KEYS, args=[_PREFIX, *arguments])
+
+
+def queue_full(limit: int) -> QueueFull:
+    """What whoever asks for one more is told when *limit* runs wait."""
+    return QueueFull(
+        f"{limit} runs wait for a worker; no more are accepted until some are done.",
+        hint="Try again later, or start more workers (`assay worker`).",
+    )
 
 
 def _taken(reply: Any) -> Taken:

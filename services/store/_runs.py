@@ -28,7 +28,7 @@ from ._listing import (
 )
 from ._outbox import OUTBOX_KEYS, PUT, lines
 from ._record import RunRecord, RunStatus, asks_the_same, events_of
-from ._scripts import Call, run_for_all
+from ._scripts import Call, run_all
 from ._tenants import ids_of, of_tenant
 from ._values import as_bytes
 
@@ -113,7 +113,7 @@ class RunRegistry:
     async def _create(self, records: Sequence[RunRecord]) -> tuple[RunRecord, ...]:
         lines = [record.model_dump_json().encode() for record in records]
         calls = [_creation(record, line) for record, line in zip(records, lines, strict=True)]
-        stored = await run_for_all(self._redis, _CREATE, calls)
+        stored = await run_all(self._redis, calls)
         return tuple(
             record if found == line else RunRecord.model_validate_json(found)
             for record, line, found in zip(records, lines, stored, strict=True)
@@ -288,4 +288,4 @@ def _creation(record: RunRecord, line: bytes) -> Call:
     keys += [FORKS % record.forked_from] if record.forked_from else []
     told = lines(events_of(record, was=None))
     score = micros(record.created_at)
-    return Call(keys, [line, score, record.id, int(record.left), record.status, *told])
+    return Call(_CREATE, keys, [line, score, record.id, int(record.left), record.status, *told])

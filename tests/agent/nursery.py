@@ -28,7 +28,7 @@ from typing import Any, Self
 
 _IMPORTED = (
     *("agent.cli.app", "agent.graph", "agent.intake", "agent.opening", "agent.runner"),
-    *("agent.worker", "agent.web.app", "duckdb", "reports.render", "rich.table", "uvicorn"),
+    *("agent.worker", "agent.web.server", "duckdb", "reports.render", "rich.table", "uvicorn"),
 )
 _DIGITS = 10
 

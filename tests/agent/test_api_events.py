@@ -14,7 +14,7 @@ import pytest
 
 from agent.driving import now
 from agent.runner import Runner
-from agent.web.api.events import Streams
+from agent.web.streams import Streams
 from services.access import local_identity
 from services.errors import TooManyRequests
 from tests.agent.homes import Home
@@ -95,9 +95,15 @@ async def test_a_stream_goes_on_where_it_broke_off(own_home: Home, own_runner: R
             async with client.stream("GET", "/v1/runs/r002/events") as answer:
                 stream = answer.aiter_text()
                 await anext(stream)
+                inbox = await client.send(
+                    client.build_request("GET", "/reviews/events"), stream=True
+                )
+                told = inbox.aiter_text()
+                assert "retry: 2000" in await anext(told)
                 server.send_signal(signal.SIGTERM)
                 began = time.monotonic()
                 assert [] == [piece async for piece in stream if "data" in piece]
+                assert [] == [piece async for piece in told if "event: end" in piece]
         assert 0 == server.wait(10) or server.returncode == -signal.SIGTERM
         assert time.monotonic() - began < 5
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import signal
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -339,3 +341,38 @@ def test_a_stopped_server_answers_what_is_under_way(home: Home) -> None:
     assert answer.startswith(b"HTTP/1.1 202"), answer
     assert time.monotonic() - began < 10
     assert "r1" == home.json("run", "show", "r1")["id"]
+
+
+@pytest.mark.slow
+def test_processes_that_share_a_port_are_replaced_and_end_together(home: Home) -> None:
+    """One that is killed is replaced; without the one that would do that the others end too."""
+    port = free_port()
+
+    def is_answered() -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as caller:
+            caller.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            return caller.recv(65536).startswith(b"HTTP/1.1 200")
+        return False
+
+    def until(is_so: Callable[[], bool]) -> None:
+        end = time.monotonic() + 60
+        while not is_so():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+    command = ("serve", "--port", str(port), "--processes", "2")
+    with home.start(*command) as process:
+        until(is_answered)
+        listed = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        first = listed.read_text().split()
+        os.kill(int(first[-1]), signal.SIGKILL)
+        until(lambda: first[-1] not in listed.read_text().split())
+        until(is_answered)
+        process.kill()
+        until(lambda: not is_answered() and not _is_listened_to(port))
+
+
+def _is_listened_to(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False

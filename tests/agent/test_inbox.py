@@ -216,7 +216,7 @@ def test_shapes_have_the_names_of_langgraph() -> None:
 @given(items, decisions)
 def test_a_wait_reads_in_both_shapes_and_in_its_own(item: ReviewItem, decision: Decision) -> None:
     """What the graph waits with carries both shapes, and is still the pending item."""
-    assume(item.kind != "breach")  # no step waits with one yet
+    assume(item.kind != "breach")  # no step waits with one
     fields = {name: getattr(item, name) for name in Pending.model_fields if hasattr(item, name)}
     pending = Pending(step="review", **{**fields, "section": item.section or ""})
     plain = pending.model_dump(mode="json")

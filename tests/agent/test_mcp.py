@@ -17,16 +17,17 @@ from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from agent.compat.results import RunArguments
-from agent.compat.stdio import caller
+from agent.compat.stdio import _working, caller
 from agent.compat.tools import Tools, _within
 from agent.driving import now
 from agent.intake import prepare
 from agent.runner import Runner
 from agent.web.app import make_app
-from services.access import ApiKey, ApiKeys, Identity, Role, Sessions, local_identity
+from services.access import ApiKey, ApiKeys, Identity, Refusals, Role, Sessions, local_identity
 from services.errors import NotAuthenticated
 from tests.agent.driven import QUESTION, approve, report, waiting
 from tests.agent.homes import Home
+from tests.agent.review_door import ago, opened
 
 READS = {"ask", "run_status", "verify", "review_status"}
 
@@ -158,7 +159,14 @@ async def test_with_keys_a_client_says_who_asks(
             ]
             await ApiKeys(runner.stores.redis).revoke("screen")
             late = await refused(client, "review_status")
+        noted = await Refusals(runner.stores.redis).list()
 
+    assert [
+        ("A304", "", "/mcp/review_status"),
+        ("A305", "screen", "/mcp/report"),
+        ("A304", "", "/mcp"),
+    ] == [(one.code, one.who, one.path) for one in noted]
+    assert {("MCP", "stdio")} == {(one.method, one.address) for one in noted}
     assert [4, 2] == [done.returncode for done in (nobody, missing)]
     assert ("A304", True) == (
         nobody.stderr.split("error ")[1][:4],
@@ -227,6 +235,22 @@ async def test_files_that_changed_since_their_publication_are_named(make_runner:
         changed.ok,
         [file.reason for file in changed.published.files],
     )
+
+
+async def test_with_work_the_chores_of_a_worker_are_done_too(make_runner: Any) -> None:
+    """An item that is long due is reminded of, and the worker counts as one."""
+    async with make_runner() as runner:
+        item = await opened(runner, created_at=ago(days=30))
+        stores = runner.stores
+        async with _working(runner.settings, [].append, works=True):
+            for _ in range(200):
+                told = (await stores.reviews.get(item.id)).told
+                if told and (workers := await stores.workers.alive()):
+                    break
+                await asyncio.sleep(0.05)
+
+        assert ("reminder", 1) == (told[0], len(workers))
+        assert () == await stores.workers.alive()
 
 
 def test_an_answer_is_of_bounded_size() -> None:

@@ -99,6 +99,7 @@ def test_approval_publishes_once(shared: Home, draft: Any) -> None:
     approved = shared.run("review", "approve", RUN, "--note", "checked")
     published = shared.report(RUN)
     twice = shared.run("review", "approve", RUN)
+    breaches = [one for one in shared.json("review", "list") if one["run_id"] == RUN]
 
     assert (0, "APPROVED", digest) == (
         approved.returncode,
@@ -107,6 +108,11 @@ def test_approval_publishes_once(shared: Home, draft: Any) -> None:
     )
     assert "Ada" == published["attestation"]["by"]
     assert twice.returncode != 0
+    assert {
+        ("VaR, all desks", "EUR\u00a0+0.16m", "Henrike Falk"),
+        ("VaR of EM FX", "EUR\u00a0+0.09m", "Tomas Okafor"),
+        ("Use of the fullest counterparty limit", "+8.00\u00a0pp", "Sofia Lindqvist"),
+    } == {(b["measure"], b["over"], b["owner"]) for b in (one["breach"] for one in breaches)}
     assert "ok" == shared.run("audit", "verify", RUN).stdout.split(":")[0]
     assert 1 == [e["event"] for e in shared.json("audit", "show", RUN)].count("report.published")
 

@@ -23,6 +23,7 @@ from agent.driving import now
 from agent.intake import prepare
 from agent.lanes import lanes
 from agent.opening import open_retriever
+from agent.retries import retries
 from agent.runner import Runner
 from agent.stores import open_stores
 from agent.timeline import timeline
@@ -50,7 +51,18 @@ STATES = {
     "r-cancelled": "cancelled",
     "r-withdrawn": "withdrawn",
 }
-PAGES = ("", "/compact", "/json", "/trace", "/resume", "/rollback", "/fork", "/cancel", "/withdraw")
+PAGES = (
+    "",
+    "/compact",
+    "/json",
+    "/trace",
+    "/audit",
+    "/resume",
+    "/rollback",
+    "/fork",
+    "/cancel",
+    "/withdraw",
+)
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +207,8 @@ async def test_each_page_of_a_run_in_each_state(runner: Runner, run_id: str, sta
         assert [] == page.faults
         assert len(page.ids) == len(set(page.ids))
         assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert str(runner.settings.home) not in answer.text
+        assert suffix == "/json" or not re.search(r"assay (run|review|audit) ", answer.text)
 
 
 async def test_what_people_wrote_is_only_ever_text(runner: Runner) -> None:
@@ -442,6 +456,18 @@ async def test_a_fragment_is_the_part_that_changes(runner: Runner) -> None:
     assert 422 == (await client.get("/runs/r-done/fragment?view=x")).status_code
 
 
+async def test_the_audit_log_is_checked_on_its_page(runner: Runner) -> None:
+    """When somebody presses the button; each entry has its digest there."""
+    client = await browser(runner, "viewer")
+    shown = (await client.get("/runs/r-done/audit")).text
+    checked = (await client.get("/runs/r-done/audit?check=true")).text
+    entries = await runner.stores.audit.entries("r-done")
+
+    assert "as it was written" not in shown
+    assert "The log is as it was written" in checked
+    assert all(f'title="{entry.digest}"' in shown for entry in entries)
+
+
 async def test_the_history_is_a_document(runner: Runner) -> None:
     """The same on its page and as a file."""
     client = await browser(runner, "viewer")
@@ -498,6 +524,21 @@ async def test_reports_are_compared_side_by_side(runner: Runner) -> None:
     assert "the same report" in same
     assert 'value="r-done"' in previous
     assert "There is no earlier published report" in alone
+    assert 'href="/compare?b=r-done&amp;a=r-rejected"' in alone
+    assert 'aria-current="page">Runs' in alone
+
+
+async def test_a_page_that_is_not_there_keeps_the_way_to_others(runner: Runner) -> None:
+    """For whoever is signed in; a stranger is not told of other pages."""
+    client = await browser(runner, "viewer")
+    html = {"accept": "text/html"}
+    pages = [await client.get(path, headers=html) for path in ("/nowhere", "/runs/none")]
+    client.cookies.clear()
+    stranger = await client.get("/nowhere", headers=html)
+
+    assert [404, 404, 404] == [page.status_code for page in (*pages, stranger)]
+    assert all('aria-label="Main"' in page.text for page in pages)
+    assert 'aria-label="Main"' not in stranger.text
 
 
 @pytest.mark.parametrize(
@@ -556,6 +597,29 @@ def test_a_timeline_tells_tries_pauses_and_cuts() -> None:
         told.sections,
     )
     assert "cut off" == timeline(LOG, (), is_driven=False).attempts[-1].outcome
+
+
+def test_a_failed_try_says_when_the_next_one_begins() -> None:
+    """By the step's policy, until it began; so does a wait for what is away, until something came."""
+    begun = timeline(LOG[:5], (), is_driven=True)
+    waits = _entry(6, 4, events.STEP_WAITS, step="retrieve", section="cet1", code="A102", seconds=8)
+    both = timeline([*LOG[:5], waits], (), is_driven=True)
+    goes_on = timeline([*LOG[:6], waits, *LOG[7:8], _in_cet1(LOG[3], 9)], (), is_driven=True)
+    failed, away = retries(both, now=waits.at)
+
+    assert (failed,) == retries(begun, now=waits.at)
+    assert ("npl", 1, 3, "A104") == (failed.section, failed.number, failed.tries, failed.code)
+    assert "A query ran longer than its limit and was interrupted." == failed.why
+    assert timedelta(seconds=1.2) == failed.at - LOG[4].at
+    assert (True, "A102", timedelta(seconds=8)) == (away.is_away, away.code, away.at - waits.at)
+    assert () == retries(goes_on, now=waits.at)
+    assert () == retries(both, now=waits.at + timedelta(minutes=5))
+
+
+def _in_cet1(entry: AuditEntry, seq: int) -> AuditEntry:
+    """The same in the section that waited."""
+    fields = {**entry.fields, "section": "cet1"}
+    return entry.model_copy(update={"seq": seq, "fields": fields})
 
 
 def test_an_idle_hour_is_drawn_short() -> None:

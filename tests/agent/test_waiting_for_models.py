@@ -8,8 +8,12 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from agent.driving import now
 from agent.intake import prepare
+from agent.retries import retries
+from agent.story import story
 from tests.agent.driven import QUESTION, entries, nobody, waiting
+from tests.agent.test_run_pages import browser
 
 
 class Listing(BaseHTTPRequestHandler):
@@ -37,7 +41,10 @@ def free_port() -> int:
 
 
 async def test_a_run_waits_for_its_model_and_goes_on(make_runner: Any) -> None:
-    """While the server is down it says so; once it is back the run goes on, with no failed try."""
+    """
+    While the server is down it says so, and its page says when it asks again; once it is back the
+    run goes on, with no failed try.
+    """
     port, told = free_port(), []
     settings = {"model_url": f"http://127.0.0.1:{port}/v1", "model_down": "wait"}
     async with make_runner(**settings) as runner:
@@ -46,6 +53,9 @@ async def test_a_run_waits_for_its_model_and_goes_on(make_runner: Any) -> None:
         driving = asyncio.create_task(runner.drive("m1", told.append))
         while not any("waits" in str(event.get("detail")) for event in told):
             await asyncio.sleep(0.1)
+        while not await entries(runner, "m1", "step.waits"):
+            await asyncio.sleep(0.01)
+        meanwhile = (await (await browser(runner, "viewer")).get("/runs/m1")).text
         server = ThreadingHTTPServer(("127.0.0.1", port), Listing)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
@@ -54,9 +64,14 @@ async def test_a_run_waits_for_its_model_and_goes_on(make_runner: Any) -> None:
             server.shutdown()
             server.server_close()
         failed = await entries(runner, "m1", "attempt.failed")
+        later = await story(runner, record)
 
     assert "waiting" == record.status
     assert [] == failed
+    assert "try 1 of 3 waits." in meanwhile
+    assert "The model server does not answer" in meanwhile
+    assert "Such a wait uses up no try." in meanwhile
+    assert () == retries(later.timeline, now=now())
 
 
 async def test_without_that_setting_the_rules_write(make_runner: Any) -> None:

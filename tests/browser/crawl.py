@@ -12,7 +12,7 @@ from tests.browser.chromium import Visit
 
 DOORS: Final = ("/reviews", "/runs")
 _LINKS: Final = "links => links.map(link => link.getAttribute('href'))"
-_ID: Final = re.compile(r"(?<=/runs/)[^/]+|(?<=/reviews/)[^/]+|\bev-[0-9a-f]+|\b[0-9a-f]{16,}")
+_ID: Final = re.compile(r"(?<=/runs/)[^/]+|(?<=/reviews/)[^/]+|\bev_[0-9a-f]+|\b[0-9a-f]{16,}")
 _NO_PAGE: Final = re.compile(
     r"^/(v1|static|docs|openapi|metrics|healthz|readyz)|\.(json|pdf|xlsx|md)$"
 )

@@ -27,11 +27,26 @@ LOOKS: Final = (
 _PATIENCE_MS: Final = 60_000
 """A trace is many screens long."""
 _STRANGERS: Final = ("/login", "/runs")
+_OTHERS: Final = (
+    "/compare",
+    "/compare?a=half-approved&b=published",
+    "/compare?a=published&b=quarterly",
+    "/reviews?tab=done",
+    "/reviews?tab=overdue",
+    "/runs/published/withdraw",
+    "/runs/published/resume",
+    "/runs/quarterly/audit?check=true",
+    "/runs/broken",
+    "/runs?text=nothing",
+    "/runs/nobody",
+    "/nowhere",
+)
+"""What a walk does not come to, or seldom."""
 
 
 def take(visits: Visits, folder: Path) -> int:
     """Take a picture of each page in each look; how many pages there are."""
-    paths = list(walk(visits("Ada")))
+    paths = [*walk(visits("Ada"), each=3), *_OTHERS]
     for name, scheme, size in LOOKS:
         ada = visits("Ada", color_scheme=scheme, viewport=size, reduced_motion="reduce")
         for path in paths:
@@ -39,7 +54,8 @@ def take(visits: Visits, folder: Path) -> int:
         nobody = visits(None, color_scheme=scheme, viewport=size)
         for path in _STRANGERS:
             _picture(nobody.go(path), folder / f"stranger{_file(path)}.{name}.png")
-        _picture(ada.go("/runs/nobody"), folder / f"missing.{name}.png")
+        vic = visits("Vic", color_scheme=scheme, viewport=size)
+        _picture(vic.go("/runs/published/cancel"), folder / f"viewer_cancel.{name}.png")
     return len(paths)
 
 

@@ -7,7 +7,7 @@ from typing import Final, get_args
 from agent.driving import now
 from agent.runner import Runner
 from services.errors import AssayError
-from services.review import Approve, Finding, ItemKind, Reject, ReviewItem
+from services.review import Approve, Breach, Finding, ItemKind, Reject, ReviewItem
 from tests.browser.site import Site
 from tests.browser.stock import decide, start, waits
 
@@ -53,6 +53,11 @@ def _load_table(site: Site) -> None:
     site.json("warehouse", "load", str(file))
 
 
+def _breach() -> Breach:
+    said = ("indicator", "measure", "value", "limit", "over", "change", "owner", "owner_role")
+    return Breach(**dict.fromkeys(said, POISON), evidence=(POISON,))
+
+
 async def _open_items(runner: Runner) -> tuple[ReviewItem, ...]:
     """An item of each kind, as a model could have it written, with what people do to it."""
     reviews = runner.stores.reviews
@@ -72,6 +77,7 @@ async def _open_items(runner: Runner) -> tuple[ReviewItem, ...]:
             at_risk=POISON,
             query=f"SELECT '{POISON}' -- {POISON}",
             findings=(Finding(rule=POISON, message=POISON, hint=_LINK),),
+            breach=_breach() if kind == "breach" else None,
         )
         await reviews.open_item(item)
         try:

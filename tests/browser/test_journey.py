@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
+from tests.agent.review_door import opened
 from tests.browser.chromium import Visits
 from tests.browser.elsewhere import Elsewhere
 from tests.browser.people import answers, approves, cannot_approve, opens_item, rejects, signs_in
@@ -131,3 +132,21 @@ def test_the_queue_is_worked_with_the_keyboard(visit: Visits, site: Site) -> Non
 
     expect(page.get_by_text("Your approval is recorded")).to_be_visible()
     assert ["by hand"] == [vote.note for vote in waits(site, "typed").votes]
+
+
+def test_the_inbox_is_live_and_leaves_the_person_where_they_are(visit: Visits, site: Site) -> None:
+    """What is new is counted and told; it is shown when they ask, and then has the focus."""
+    site.act(lambda runner: opened(runner, "live", title="The first", kind="held"))
+    page = visit("Cleo").go("/reviews?tab=unassigned&run=live")
+    page.keyboard.press("j")
+    expect(page.get_by_role("link", name="The first")).to_be_focused()
+    site.act(lambda runner: opened(runner, "live", title="The second", kind="held", wait="i-2"))
+    notice = page.get_by_role("link", name="1 new. Show")
+    expect(notice).to_be_visible()
+
+    expect(page.locator("[data-tab=unassigned] .count")).to_have_text("2")
+    expect(page.get_by_role("link", name="The first")).to_be_focused()
+    expect(page.locator("#inbox [data-item]")).to_have_count(1)
+    notice.click()
+    expect(page.get_by_role("link", name="The second")).to_be_focused()
+    expect(notice).to_be_hidden()

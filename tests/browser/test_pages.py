@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
 from tests.browser.axe import barriers
 from tests.browser.chromium import Visit, Visits, visits_to
 from tests.browser.crawl import kind_of, walk
 from tests.browser.site import Site
+from tests.browser.stock import run_of, waits
 
 PHONE: Final = {"width": 360, "height": 740}
 DESK: Final = {"width": 1280, "height": 800}
@@ -93,7 +95,51 @@ def test_what_is_not_there_is_a_page_too(visit: Visits, stocked: Site) -> None:
         assert answer is not None
         assert (404, "text/html") == (answer.status, answer.headers["content-type"].split(";")[0])
         assert ada.page.locator("main a[href='/reviews']").count(), path
+        assert ada.page.get_by_role("navigation", name="Main").count(), path
         assert [] == barriers(ada.page)
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
+def test_times_show_in_the_zone_of_whoever_reads_them(
+    visit: Visits, stocked: Site, script: bool
+) -> None:
+    """With what it is in UTC a hover away; without a script they stand in UTC."""
+    options = {"timezone_id": "Asia/Kolkata", "java_script_enabled": script}
+    page = visit("Ada", **options).go("/runs/published")
+    started = page.locator("dt:text-is('Started') + dd time")
+    text, title = started.inner_text(), started.get_attribute("title")
+    at = run_of(stocked, "published").created_at
+    there = at.astimezone(ZoneInfo("Asia/Kolkata"))
+    utc = at.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+    assert (text, title) == (
+        (f"{there:%Y-%m-%d %H:%M:%S} GMT+5:30", utc) if script else (utc, None)
+    )
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
+def test_a_decision_is_never_cut_off(visit: Visits, stocked: Site, script: bool) -> None:
+    """In a low window its last control can be come to; on a phone the reasons come first."""
+    item = waits(stocked, "half-approved")
+    low = {"width": 1280, "height": 400}
+    page = visit("Cleo", viewport=low, java_script_enabled=script).go(f"/reviews/{item.id}")
+    last = page.get_by_role("button", name="Assign")
+    last.scroll_into_view_if_needed()
+
+    _check_inside(last, low)
+    page.set_viewport_size(PHONE)
+    order = page.locator("#why, #decide, #similar")
+    assert ["why", "decide", "similar"] == order.evaluate_all("all => all.map(one => one.id)")
+    tops = order.evaluate_all("all => all.map(one => one.getBoundingClientRect().top)")
+    assert sorted(tops) == tops
+
+
+def _check_inside(control: Locator, window: dict[str, int]) -> None:
+    box = control.bounding_box()
+
+    assert box is not None
+    assert box["y"] >= 0
+    assert box["y"] + box["height"] <= window["height"]
 
 
 def _looks(page: Page) -> list[str]:

@@ -15,7 +15,7 @@ from services.checkpointer import make_checkpointer
 from services.settings import Settings
 
 ELSEWHERE = ("audit.begin_all", "audit.erase", "audit.remove", "backup", "checkpoint.copy", "checkpoint.delete",
-             "checkpoint.list", "checkpoint.prune", "courier", "journal.deleted", "objects", "queue.put_all", "queue.remove",
+             "checkpoint.list", "checkpoint.prune", "courier", "journal.deleted", "objects", "queue.remove",
              "references.c", "references.r", "restore", "reviews.forget", "reviews.remove",
              "runs.create_all", "runs.grant", "runs.remove", "webhooks", "runs.wish", "schedules", "timetable", "step.reject", "effect.compensated")  # fmt: skip
 """Places that no run which is published comes by: those of other commands."""

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
-from starlette.types import Receive, Scope, Send
 
 from agent.asking import FINISHED
 from agent.web.access import needs
 from agent.web.api.models import RunEvent, RunId
 from agent.web.serving import promptly, runner_of, visible_run
+from agent.web.streams import AGAIN, HEARTBEAT, LONGEST, Stream, Streams
 from services.access import Identity
 from services.audit import Feed
-from services.errors import StoreUnavailable, TooManyRequests
+from services.errors import StoreUnavailable
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
 Reader = Annotated[Identity, Depends(needs("read"))]
@@ -35,12 +33,6 @@ LastEventId = Annotated[
 ]
 
 _TICK: Final = timedelta(seconds=0.25)
-_HEARTBEAT: Final = timedelta(seconds=10)
-_LONGEST: Final = timedelta(minutes=15)
-"""Then the client comes again, and has to show once more that it may."""
-_AGAIN: Final = timedelta(seconds=2)
-_MOST: Final = 200
-_MOST_OF_ONE: Final = 20
 
 _EXAMPLE: Final = (
     'id: 7\ndata: {"seq": 7, "at": "2026-10-02T07:00:04Z", "event": "step.finished", '
@@ -53,47 +45,6 @@ _ITEM: Final = {
     "required": ["data"],
 }
 """One event of the stream; its data is a JSON document."""
-
-
-@dataclass(slots=True)
-class Streams:
-    """The streams that this process has open."""
-
-    closing: asyncio.Event
-    """Set at the end of the process: streams end, and their clients go elsewhere."""
-    _open: Counter[tuple[str, str | None]] = field(default_factory=Counter)
-
-    def enter(self, who: Identity) -> None:
-        """Count one more; raises `TooManyRequests` when there are enough."""
-        name = (who.name, who.tenant)
-        if self._open.total() >= _MOST or self._open[name] >= _MOST_OF_ONE:
-            raise TooManyRequests(
-                "As many event streams are open as may.",
-                hint="Close one, or ask for the run now and then instead.",
-                retry_after=_AGAIN.total_seconds(),
-            )
-        self._open[name] += 1
-
-    def leave(self, who: Identity) -> None:
-        name = (who.name, who.tenant)
-        self._open[name] -= 1
-        if not self._open[name]:
-            del self._open[name]
-
-
-class _Stream(StreamingResponse):
-    """A response that is counted as long as it lasts, however it ends."""
-
-    def __init__(self, content: AsyncIterator[bytes], streams: Streams, who: Identity) -> None:
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(content, media_type="text/event-stream", headers=headers)
-        self._streams, self._who = streams, who
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._streams.leave(self._who)
 
 
 @router.get(
@@ -115,7 +66,7 @@ async def follow(
     streams: Streams = request.app.state.streams
     feed = Feed(runner_of(request).stores.redis)
     streams.enter(who)
-    return _Stream(_told(feed, record.id, int(last_event_id), streams), streams, who)
+    return Stream(_told(feed, record.id, int(last_event_id), streams), streams, who)
 
 
 async def _told(feed: Feed, run_id: str, seq: int, streams: Streams) -> AsyncIterator[bytes]:
@@ -123,8 +74,8 @@ async def _told(feed: Feed, run_id: str, seq: int, streams: Streams) -> AsyncIte
     loop = asyncio.get_running_loop()
     began = heard = loop.time()
     is_over = False
-    yield format_sse_event(comment=f"run {run_id}", retry=int(_AGAIN.total_seconds() * 1000))
-    while not streams.closing.is_set() and loop.time() - began < _LONGEST.total_seconds():
+    yield format_sse_event(comment=f"run {run_id}", retry=AGAIN)
+    while not streams.closing.is_set() and loop.time() - began < LONGEST.total_seconds():
         try:
             async with promptly():
                 news = await feed.since(run_id, seq)
@@ -141,7 +92,7 @@ async def _told(feed: Feed, run_id: str, seq: int, streams: Streams) -> AsyncIte
             return
         else:
             is_over = True
-        if loop.time() - heard > _HEARTBEAT.total_seconds():
+        if loop.time() - heard > HEARTBEAT.total_seconds():
             heard = loop.time()
             yield format_sse_event(comment="still here")
         if not news.has_more:

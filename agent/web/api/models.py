@@ -51,14 +51,14 @@ _RUN: dict[str, Any] = {
 }
 
 
-def _example(*examples: dict[str, Any]) -> ConfigDict:
+def example(*examples: dict[str, Any]) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": list(examples)})
 
 
 class NewRun(Frozen):
     """What to report on: a question, or a template."""
 
-    model_config = _example(
+    model_config = example(
         {"template": "quarterly", "as_of": "2026-09-30", "formats": ["html", "pdf"]},
         {"question": "NPL ratio by segment", "priority": "high"},
     )
@@ -93,7 +93,7 @@ class Receipt(Frozen):
 class RunView(Frozen):
     """A run: what was asked, and how far it is."""
 
-    model_config = _example(_RUN)
+    model_config = example(_RUN)
 
     id: str
     status: RunStatus
@@ -131,7 +131,7 @@ class RunView(Frozen):
 class RunDetail(RunView):
     """A run with all that a decision on it needs."""
 
-    model_config = _example(
+    model_config = example(
         {**_RUN, "driven": False, "items": [], "spent": {"seconds": 2.5}, "forks": []}
     )
 
@@ -147,7 +147,7 @@ class RunDetail(RunView):
 class RunList(Frozen):
     """A page of runs, newest first. It may be short, or empty, and still have a next."""
 
-    model_config = _example({"runs": [_RUN], "next": "eyJhdCI6MX0"})
+    model_config = example({"runs": [_RUN], "next": "eyJhdCI6MX0"})
 
     runs: tuple[RunView, ...]
     next: str | None = None
@@ -157,7 +157,7 @@ class RunList(Frozen):
 class Why(Frozen):
     """Why; it goes into the record."""
 
-    model_config = _example({"reason": "asked for twice"})
+    model_config = example({"reason": "asked for twice"})
 
     reason: Words = ""
 
@@ -165,7 +165,7 @@ class Why(Frozen):
 class RollBack(Frozen):
     """The step to do again."""
 
-    model_config = _example({"to": "analyse:credit", "reason": "new limits"})
+    model_config = example({"to": "analyse:credit", "reason": "new limits"})
 
     to: str = Field(max_length=200)
     """clarify, plan, compose or review, or retrieve:SECTION or analyse:SECTION."""
@@ -184,7 +184,7 @@ class Changes(Frozen):
 class Fork(Frozen):
     """Where the copy goes on, and what it is asked instead."""
 
-    model_config = _example({"at": "clarify", "changes": {"as_of": "2026-06-30"}})
+    model_config = example({"at": "clarify", "changes": {"as_of": "2026-06-30"}})
 
     at: str = Field(max_length=200)
     run_id: str | None = Field(default=None, pattern=f"^{RUN_NAME}$")
@@ -194,7 +194,7 @@ class Fork(Frozen):
 class Withdrawal(Frozen):
     """Why a report is taken back; it is printed on it."""
 
-    model_config = _example({"reason": "wrong collateral values"})
+    model_config = example({"reason": "wrong collateral values"})
 
     reason: str = Field(min_length=1, max_length=2_000, pattern=r"\S")
 
@@ -202,7 +202,7 @@ class Withdrawal(Frozen):
 class Steered(Frozen):
     """What was asked of a run; its events say how it ends."""
 
-    model_config = _example(
+    model_config = example(
         {
             "run_id": "quarterly-2026-09",
             "asked": "cancel",
@@ -223,7 +223,7 @@ class Steered(Frozen):
 class RunHistory(Frozen):
     """What happened in a run, oldest first."""
 
-    model_config = _example(
+    model_config = example(
         {"moments": [{"at": "2026-10-02T07:00:00Z", "kind": "log", "what": "run.accepted"}]}
     )
 
@@ -249,7 +249,7 @@ class RunEvent(Frozen):
 class Artefact(Frozen):
     """A file of a run's report."""
 
-    model_config = _example(
+    model_config = example(
         {
             "name": "report.pdf",
             "size": 48213,
@@ -271,7 +271,7 @@ class Artefact(Frozen):
 class Artefacts(Frozen):
     """The files of a run's report."""
 
-    model_config = _example({"artefacts": []})
+    model_config = example({"artefacts": []})
 
     artefacts: tuple[Artefact, ...]
 
@@ -289,7 +289,7 @@ class ShownColumn(Frozen):
 class EvidenceRows(Frozen):
     """Some rows that a run's report may cite, with the statement that made them."""
 
-    model_config = _example(
+    model_config = example(
         {
             "id": "ev_0123456789abcdef01234567",
             "sql": "SELECT segment, npl FROM loans",
@@ -322,7 +322,7 @@ class EvidenceRows(Frozen):
 class ReviewList(Frozen):
     """A page of review items; open ones with the oldest first, others with the newest first."""
 
-    model_config = _example({"items": [], "next": None})
+    model_config = example({"items": [], "next": None})
 
     items: tuple[ReviewItem, ...]
     next: str | None = None
@@ -331,7 +331,7 @@ class ReviewList(Frozen):
 class Approval(Frozen):
     """Go on as proposed."""
 
-    model_config = _example({"note": "seen by the committee", "report_digest": None})
+    model_config = example({"note": "seen by the committee", "report_digest": None})
 
     note: Words = ""
     report_digest: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
@@ -342,7 +342,7 @@ class Approval(Frozen):
 class Text(Frozen):
     """What to go on with, such as the question worded anew."""
 
-    model_config = _example({"text": "NPL ratio by segment at the end of June"})
+    model_config = example({"text": "NPL ratio by segment at the end of June"})
 
     text: str = Field(min_length=1, max_length=4_000, pattern=r"\S")
     version: SeenVersion = None
@@ -365,7 +365,7 @@ class ClaimWish(Frozen):
 class Assignment(Frozen):
     """Who is to decide an item; null for nobody."""
 
-    model_config = _example({"to": "Bob"}, {"to": None, "version": 3})
+    model_config = example({"to": "Bob"}, {"to": None, "version": 3})
 
     to: PersonName | None
     version: SeenVersion = None
@@ -374,7 +374,7 @@ class Assignment(Frozen):
 class Delegation(Frozen):
     """Who decides an item instead."""
 
-    model_config = _example({"to": "Eve"})
+    model_config = example({"to": "Eve"})
 
     to: PersonName
     version: SeenVersion = None
@@ -383,7 +383,7 @@ class Delegation(Frozen):
 class Rejection(Frozen):
     """Why not; it goes into the record."""
 
-    model_config = _example({"reason": "stale prices"})
+    model_config = example({"reason": "stale prices"})
 
     reason: str = Field(min_length=1, max_length=2_000, pattern=r"\S")
     version: SeenVersion = None

@@ -80,7 +80,11 @@ async def approve(
     body: Approval | None = None,
     key: DecisionKey = "",
 ) -> ReviewItem:
-    """Approve: publish the report, or try the failed step again."""
+    """
+    Approve: publish the report, or try the failed step again.
+
+    A breach is acknowledged by it; the note has to say what is done.
+    """
     given = body or Approval()
     decision = parse_decision({"kind": "approve", "note": given.note})
     return await _decide(
@@ -115,7 +119,7 @@ async def reject(
     body: Rejection,
     key: DecisionKey = "",
 ) -> ReviewItem:
-    """Reject: do not publish, or leave the failed section out."""
+    """Reject: do not publish, or leave the failed section out; a breach is disputed by it."""
     decision = parse_decision({"kind": "reject", "reason": body.reason})
     return await _decide(request, who, item_id, decision, version=body.version, key=key)
 
@@ -128,7 +132,7 @@ async def respond(
     body: Text,
     key: DecisionKey = "",
 ) -> ReviewItem:
-    """Answer a clarification; the run goes on with it."""
+    """Answer a clarification; the run goes on with it. To a breach it adds a remark."""
     decision = parse_decision({"kind": "respond", "text": body.text})
     return await _decide(request, who, item_id, decision, version=body.version, key=key)
 

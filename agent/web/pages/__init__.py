@@ -67,7 +67,7 @@ async def page(
     if session is None and who.kind == "local":
         async with promptly():
             cookie, session = await Sessions(runner_of(request).stores.redis).open(who)
-    known = {"who": who, "csrf": session.csrf if session else "", "path": request.url.path}
+    known = _known(request, who, session.csrf if session else "")
     response = _templates.TemplateResponse(
         request, template, known | values, status_code=status, headers=_HEADERS
     )
@@ -81,14 +81,16 @@ def plain_page(
 ) -> Response:
     """A page from `templates/TEMPLATE` that asks nothing of the store: nobody has to be known."""
     session: Session | None = getattr(request.state, "session", None)
-    known = {
-        "who": known_person(request),
-        "csrf": csrf or (session.csrf if session else ""),
-        "path": request.url.path,
-    }
+    known = _known(request, known_person(request), csrf or (session.csrf if session else ""))
     return _templates.TemplateResponse(
         request, template, known | values, status_code=status, headers=_HEADERS
     )
+
+
+def _known(request: Request, who: Identity | None, csrf: str) -> dict[str, Any]:
+    settings = runner_of(request).settings
+    folders = [str(settings.output.absolute()), str(settings.home.absolute())]
+    return {"who": who, "csrf": csrf, "path": request.url.path, "folders": folders}
 
 
 def problem_page(request: Request, status: int, **said: str) -> Response:

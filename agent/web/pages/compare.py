@@ -11,6 +11,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from agent.comparison import Comparison, Difference, compared, previous
+from agent.runner import Runner
 from agent.web.access import needs
 from agent.web.library import library_of
 from agent.web.pages import page
@@ -26,6 +27,9 @@ RunId = Annotated[str, Query(max_length=100)]
 _DECIMALS: Final = re.compile(r"\.(\d+)")
 _SCALES: Final[dict[str, formats.Scale]] = {"bn": "billion", "m": "million", "k": "thousand"}
 """How a printed amount ends, and its scale: a change is printed in that of its figure."""
+_LOOKED_AT: Final = 2_000
+_OFFERED: Final = 12
+"""Runs that are offered to compare with."""
 _RANK: Final = {"green": 0, "none": 0, "amber": 1, "red": 2}
 
 
@@ -65,9 +69,25 @@ async def compare_page(request: Request, who: Reader, a: RunId = "", b: RunId = 
         second=second,
         found=found,
         figures=figures,
+        others=await _others(runner, who, second) if found is None else (),
         a=a,
         b=b,
     )
+
+
+async def _others(runner: Runner, who: Identity, second: RunRecord | None) -> tuple[RunRecord, ...]:
+    """The newest runs with a report, those of the same kind as *second* first."""
+    found: list[RunRecord] = []
+    looked_at = 0
+    async with promptly():
+        async for other in runner.stores.runs.newest(tenant=who.tenant):
+            looked_at += 1
+            if other.report_digest and (second is None or other.id != second.id):
+                found.append(other)
+            if len(found) == _OFFERED or looked_at == _LOOKED_AT:
+                break
+    kind = (second.template, second.request.get("question")) if second else None
+    return tuple(sorted(found, key=lambda o: (o.template, o.request.get("question")) != kind))
 
 
 def _figures(

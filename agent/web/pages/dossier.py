@@ -80,11 +80,32 @@ async def dossier_of(library: Library, item: ReviewItem) -> Dossier:
     content = await library.content(record) if about_report and not is_another else None
     return Dossier(
         record=record,
-        draft=draft_of(content) if content is not None else None,
+        draft=_shown(item, content),
         is_another=is_another,
-        changes=await _changes(library, record, content) if content is not None else None,
+        changes=await _changes(library, record, content)
+        if content is not None and item.is_awaited
+        else None,
         similar=similar(item, earlier),
     )
+
+
+def _shown(item: ReviewItem, content: ReportContent | None) -> Draft | None:
+    if content is None:
+        return None
+    if item.breach is None:
+        return draft_of(content)
+    rows = tuple(r for r in content.summary.status if r.indicator.id == item.breach.indicator)
+    return draft_of(content.model_copy(update=_narrowed(content, rows)))
+
+
+def _narrowed(content: ReportContent, rows: tuple[StatusRow, ...]) -> dict[str, object]:
+    """What is left of a report that says nothing but *rows*."""
+    named = {name for r in rows for name in (r.indicator.value, r.indicator.limit)}
+    return {
+        "summary": content.summary.model_copy(update={"status": rows}),
+        "sections": (),
+        "figures": tuple(figure for figure in content.figures if figure.id in named),
+    }
 
 
 def draft_of(content: ReportContent) -> Draft:

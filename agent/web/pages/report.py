@@ -12,7 +12,7 @@ from agent.request import Format
 from agent.web.access import needs
 from agent.web.library import library_of
 from agent.web.pages import page
-from agent.web.serving import visible_run
+from agent.web.serving import promptly, runner_of, visible_run
 from reports.render import words
 from reports.render.picture import picture
 from services.access import Identity
@@ -34,6 +34,8 @@ async def report_page(request: Request, run_id: str, who: Reader) -> Response:
     """The report as its document says it; each figure leads to its evidence."""
     record = await visible_run(request, who, run_id)
     view = await library_of(request).view(record)
+    async with promptly():
+        items = await runner_of(request).stores.reviews.of_run(record.id)
     return await page(
         request,
         who,
@@ -43,6 +45,7 @@ async def report_page(request: Request, run_id: str, who: Reader) -> Response:
         words=words,
         content=view.report.content,
         files=await report_files(record),
+        open_items=[i for i in items if i.status == "open" and i.kind == "publication"],
         tab="report",
     )
 

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import Field, ValidationError
 
-from agent.desk import Desk, permission_for
+from agent.desk import Desk
+from agent.people import permission_for
 from agent.web.access import Who, checked_form
 from agent.web.pages.reviews import item_page, visible_item
 from agent.web.problems import status_of
@@ -23,6 +24,7 @@ router = APIRouter(prefix="/reviews", include_in_schema=False, dependencies=[Dep
 
 _LONGEST: Final = 20_000
 _NAMES: Final = {"reject": "reason"}
+_TOLD_OF_BREACH: Final = {"approve": "acknowledged", "reject": "disputed", "respond": "remark"}
 
 
 class _Sent(Frozen):
@@ -59,6 +61,8 @@ async def decide(request: Request, who: Who, item_id: str) -> Response:
             version=sent.version,
             key=sent.key,
         )
+        if not decided.is_awaited and (decided.status == "decided" or sent.kind == "respond"):
+            return _TOLD_OF_BREACH[sent.kind]
         return "voted" if decided.status == "open" else sent.kind
 
     return await _acted(request, who, item_id, work)

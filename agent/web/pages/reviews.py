@@ -5,32 +5,23 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
-from pydantic import ValidationError
 
-from agent.desk import permission_for
 from agent.driving import now
+from agent.people import permission_for
 from agent.web.access import Who
 from agent.web.library import library_of
 from agent.web.pages import page, wording
 from agent.web.pages.dossier import dossier_of
 from agent.web.pages.highlighting import highlighted
+from agent.web.pages.inbox import SHOWN, Wanted, read_inbox, rows_of
 from agent.web.serving import promptly, runner_of
 from services.access import PERMISSIONS, ROLES, Identity
-from services.errors import AssayError, Invalid
-from services.review import TABS, Filters, Inbox, ReviewItem, Tab, obstacle, sort_into
+from services.errors import AssayError
+from services.review import TABS, Absence, ReviewItem, obstacle
 
 router = APIRouter(prefix="/reviews", include_in_schema=False)
-
-_MOST_OPEN: Final = 5_000
-_MOST_DONE: Final = 300
-_SHOWN: Final = 200
-"""Rows of a tab that one page shows."""
-_LONGEST: Final = 200
-"""Characters of a filter."""
-_FIELDS: Final = ("kind", "template", "severity", "run", "q")
 
 _NOTHING_KEPT: Final = dict.fromkeys(("kind", "text", "of", "confirm", "to"), "")
 _TOLD: Final = {
@@ -39,6 +30,9 @@ _TOLD: Final = {
     "edit": "Your text is taken; the run goes on with it.",
     "reject": "Your rejection is recorded.",
     "respond": "Your answer is recorded; the run goes on with it.",
+    "acknowledged": "Acknowledged; what is done about it is in the record.",
+    "disputed": "Disputed; your reason is in the record.",
+    "remark": "Your remark is recorded. The item stays open.",
     "claim": "You have it open now; others see that.",
     "release": "You have it open no more.",
     "assign": "It is assigned.",
@@ -50,9 +44,32 @@ _TOLD: Final = {
 @router.get("")
 async def inbox(request: Request, who: Who) -> Response:
     """The tabs with their counts, and the rows of one; filters stand in the address."""
-    given = {name: request.query_params.get(name, "")[:_LONGEST] for name in _FIELDS}
-    tab = request.query_params.get("tab", "")
-    return await _inbox(request, who, tab, given)
+    who.require("read")
+    wanted = Wanted.of(request)
+    inbox_of = await read_inbox(request, who, wanted)
+    counts = inbox_of.counts()
+    chosen = wanted.chosen(counts)
+    items = inbox_of.tabs[chosen]
+    runner = runner_of(request)
+    single = await runner.stores.is_single_user()
+    return await page(
+        request,
+        who,
+        "reviews.html.j2",
+        items=items[:SHOWN],
+        rows=await rows_of(request, items[:SHOWN]),
+        absence=await _absence(request, who),
+        more=max(len(items) - SHOWN, 0),
+        tabs=[(name, title, counts[name], wanted.link(name)) for name, title in TABS.items()],
+        tab=chosen,
+        given=wanted.given,
+        filtered=bool(wanted.kept),
+        link=f"/reviews?tab={chosen}",
+        here=wanted.link(chosen),
+        events=wanted.link(chosen, "/reviews/events"),
+        needed={i.id: runner.stores.reviews.needed(i, single_user=single) for i in items[:SHOWN]},
+        words=wording,
+    )
 
 
 @router.get("/{item_id}")
@@ -115,62 +132,8 @@ def _other_holder(found: ReviewItem, who: Identity, *, at: Any) -> str:
     return "" if name is None or name == who.name else name
 
 
-async def _inbox(request: Request, who: Identity, tab: str, given: dict[str, str]) -> Response:
-    who.require("read")
-    filters = _filters(given)
-    inbox_of = await _sorted(request, who, filters)
-    counts = inbox_of.counts()
-    chosen = _tab(tab, counts)
-    runner, at = runner_of(request), now()
-    single = await runner.stores.is_single_user()
-    kept = {name: value for name, value in given.items() if value}
-    items = inbox_of.tabs[chosen]
-    return await page(
-        request,
-        who,
-        "reviews.html.j2",
-        items=items[:_SHOWN],
-        more=max(len(items) - _SHOWN, 0),
-        tabs=[(name, title, counts[name], _link(name, kept)) for name, title in TABS.items()],
-        tab=chosen,
-        given=given,
-        filtered=bool(kept),
-        link=f"/reviews?tab={chosen}",
-        needed={i.id: runner.stores.reviews.needed(i, single_user=single) for i in items[:_SHOWN]},
-        at=at,
-        words=wording,
-    )
-
-
-async def _sorted(request: Request, who: Identity, filters: Filters) -> Inbox:
-    reviews = runner_of(request).stores.reviews
+async def _absence(request: Request, who: Identity) -> Absence | None:
+    """The absence of whoever looks, if it has begun: others have what would be theirs."""
     async with promptly():
-        waiting = await reviews.list("open", limit=_MOST_OPEN, tenant=who.tenant)
-        done = await reviews.list("decided", limit=_MOST_DONE, tenant=who.tenant)
-    return sort_into((*waiting, *done), filters, person=who.name, roles=tuple(who.roles), at=now())
-
-
-def _filters(given: Mapping[str, str]) -> Filters:
-    try:
-        return Filters.model_validate(
-            {name: value.strip() for name, value in given.items() if value.strip()}
-        )
-    except ValidationError as error:
-        name = str(error.errors()[0]["loc"][0])
-        raise Invalid(
-            f"The filter {name!r} has no such value.", hint="Choose one of the list."
-        ) from error
-
-
-def _tab(name: str, counts: Mapping[Tab, int]) -> Tab:
-    """The tab that was asked for, or the first with something in it."""
-    for tab in TABS:
-        if tab == name:
-            return tab
-    if name:
-        raise Invalid("There is no such tab.", hint=f"Tabs are {', '.join(TABS)}.")
-    return next((tab for tab in TABS if tab != "done" and counts[tab]), "mine")
-
-
-def _link(tab: Tab, kept: Mapping[str, str]) -> str:
-    return "/reviews?" + urlencode({"tab": tab, **kept})
+        found = await runner_of(request).stores.absences.find(who.name, tenant=who.tenant or "")
+    return found if found is not None and found.holds(now()) else None

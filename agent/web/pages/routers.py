@@ -5,8 +5,10 @@ from typing import Final
 from fastapi import APIRouter
 
 from agent.web.pages import (
+    away,
     compare,
     evidence,
+    inbox_events,
     report,
     review_forms,
     reviews,
@@ -17,5 +19,5 @@ from agent.web.pages import (
 
 _OF_RUNS: Final = (runs, report, evidence, compare, run_actions, run_history)
 ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
-    module.router for module in (*_OF_RUNS, reviews, review_forms)
+    module.router for module in (*_OF_RUNS, away, inbox_events, reviews, review_forms)
 )

@@ -7,21 +7,27 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from agent.driving import now
 from agent.lanes import lanes
+from agent.retries import retries
 from agent.story import Story, story
 from agent.trace_tree import trace_tree
 from agent.web.access import needs
 from agent.web.pages import page
 from agent.web.serving import promptly, runner_of, visible_run
 from services.access import Identity, Permission
+from services.audit import verify_run
+from services.settings import Settings
+from services.store import RunRecord
 from services.telemetry import read_trace
 
 router = APIRouter(include_in_schema=False)
 Reader = Annotated[Identity, Depends(needs("read"))]
 View: TypeAlias = Literal["timeline", "compact"]
+_LOG_PAGE: Final = 500
+"""Entries of a log that one page shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,12 @@ async def json_page(request: Request, run_id: str, who: Reader) -> Response:
     """The run's whole history as one JSON document, on a page."""
     told = await _story(request, run_id, who)
     return await page(
-        request, who, "run_json.html.j2", story=told, document=_document(told), tab="json"
+        request,
+        who,
+        "run_json.html.j2",
+        story=told,
+        document=_document(told, runner_of(request).settings),
+        tab="json",
     )
 
 
@@ -79,12 +90,45 @@ async def download(request: Request, run_id: str, who: Reader) -> Response:
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "no-store",
     }
-    return Response(_document(told), media_type="application/json", headers=headers)
+    document = _document(told, runner_of(request).settings)
+    return Response(document, media_type="application/json", headers=headers)
+
+
+@router.get("/runs/{run_id}/audit")
+async def audit_page(
+    request: Request,
+    run_id: str,
+    who: Reader,
+    check: bool = False,
+    start: Annotated[int, Query(ge=0)] = 0,
+) -> Response:
+    """The run's audit log; where that is asked for, with a check of its chain."""
+    told = await _story(request, run_id, who)
+    audit = runner_of(request).stores.audit
+    first = start // _LOG_PAGE * _LOG_PAGE
+    return await page(
+        request,
+        who,
+        "run_audit.html.j2",
+        story=told,
+        entries=told.entries[first : first + _LOG_PAGE],
+        first=first,
+        size=_LOG_PAGE,
+        # Not bounded: whoever presses the button waits for the whole log over all runs.
+        verdict=await verify_run(audit, told.record.id) if check else None,
+        at=now(),
+        tab="audit",
+    )
 
 
 @router.get("/runs/{run_id}/trace")
-async def trace_page(request: Request, run_id: str, who: Reader) -> Response:
-    """The run's spans as a tree with their times."""
+async def trace_page(
+    request: Request,
+    run_id: str,
+    who: Reader,
+    all: bool = False,  # noqa: A002 (the page's own word)
+) -> Response:
+    """The run's spans as a tree with their times; with *all* every one of them is unfolded."""
     told = await _story(request, run_id, who)
     spans = await asyncio.to_thread(
         read_trace, runner_of(request).settings.trace_dir, told.record.id
@@ -96,6 +140,7 @@ async def trace_page(request: Request, run_id: str, who: Reader) -> Response:
         story=told,
         trace=trace_tree(spans),
         may_see_content=who.may("steer"),
+        unfolded=all,
         tab="trace",
     )
 
@@ -112,6 +157,7 @@ async def _values(request: Request, run_id: str, who: Identity) -> dict[str, Any
         "story": told,
         "lanes": lanes(told.timeline, now=at),
         "moments": told.timeline.moments(),
+        "retries": retries(told.timeline, now=at),
         "actions": possible(told),
         # It holds the runs of all tenants: how many is not a tenant's to know.
         "queue": None if who.tenant else await runner_of(request).stores.queue.state(),
@@ -129,7 +175,7 @@ def possible(told: Story) -> tuple[Action, ...]:
     """What can be done to a run where it stands, whoever may."""
     record = told.record
     can = {
-        "resume": not told.is_over and not told.driver and record.status != "waiting",
+        "resume": not told.is_over and not told.driver and not _goes_on_by_itself(record),
         "rollback": record.receipt is None
         and record.status != "cancelled"
         and bool(told.timeline.attempts),
@@ -140,5 +186,16 @@ def possible(told: Story) -> tuple[Action, ...]:
     return tuple(action for action in ACTIONS if can[action.name])
 
 
-def _document(told: Story) -> str:
-    return json.dumps(told.document(), indent=2, ensure_ascii=False, default=str)
+def _goes_on_by_itself(record: RunRecord) -> bool:
+    """Whether a worker or a person's decision takes it further, and nobody has to resume it."""
+    return record.status == "waiting" or (record.status == "queued" and record.left)
+
+
+def _document(told: Story, settings: Settings) -> str:
+    """Everything, without the names of the server's folders."""
+    document = told.document()
+    del document["run"]["output_dir"], document["run"]["request"]["output"]
+    text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
+    for folder in (settings.output, settings.home):
+        text = text.replace(str(folder.absolute()), "…")
+    return text

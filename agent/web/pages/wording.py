@@ -36,7 +36,7 @@ GOES_ON: Final[dict[ItemKind, str]] = {
     "refused_query": "Try again",
     "failed_check": "Try again",
     "retries_exhausted": "Try again",
-    "breach": "Approve",
+    "breach": "Acknowledge",
     "held": "Go on",
     "publication": "Approve and publish",
 }
@@ -46,7 +46,7 @@ _WHY: Final[dict[ItemKind, str]] = {
     "refused_query": "The guard does not admit a query of this run.",
     "failed_check": "A claim could not be recomputed from its rows.",
     "retries_exhausted": "A step failed as often as it may.",
-    "breach": "A limit is exceeded.",
+    "breach": "A published report shows this limit as exceeded.",
     "held": "Something keeps the run from its next step.",
     "publication": "Nothing is published without a person's approval.",
 }
@@ -58,6 +58,17 @@ class Clock(Frozen):
 
     look: Look
     text: str
+
+
+class Row(Frozen):
+    """An item's row in the inbox, but for what it asks."""
+
+    age: str
+    look: Look
+    state: str
+    """How its deadline stands, or what was decided."""
+    who: str
+    votes: str
 
 
 def cell(value: Plain) -> str:
@@ -115,14 +126,32 @@ def holder(item: ReviewItem, at: datetime) -> str:
     if name is not None and item.claim is not None:
         return f"open with {name} since {lasting(at - item.claim.at)}"
     if item.assignee is not None:
-        return item.assignee
+        return f"{item.assignee}, {item.away}" if item.away else item.assignee
     return f"role {item.escalated_to}" if item.escalated_to else "nobody"
+
+
+def row(item: ReviewItem, needed: int, at: datetime) -> Row:
+    """What of an item's row in the inbox may change while somebody looks at it."""
+    shown = clock(item, at) if item.status == "open" else standing(item, needed)
+    return Row(
+        age=lasting(at - item.created_at),
+        look=shown.look,
+        state=shown.text,
+        who=holder(item, at),
+        votes=f"{len(item.approved_by)} of {needed}",
+    )
 
 
 def standing(item: ReviewItem, needed: int) -> Clock:
     """The item's state as people read it."""
     if item.status == "superseded":
         return Clock(look="idle", text="No longer needed")
+    if item.decision is not None and item.breach is not None:
+        acknowledged = item.decision.kind == "approve"
+        return Clock(
+            look="good" if acknowledged else "warn",
+            text="Acknowledged" if acknowledged else "Disputed",
+        )
     if item.decision is not None:
         good = item.decision.kind in ("approve", "respond")
         words = {

@@ -6,8 +6,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from jinja2 import pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
+
 from agent.driving import now
+from agent.request import QUESTION_TEMPLATE
+from agent.web.pages.advice import on_page
 from services.access import PERMISSIONS, ROLES, Permission
+from services.analysis.templates import load_template, section_title, template_names
+from services.errors import meaning
 
 STATUS_LOOKS: Final = {
     "queued": "idle",
@@ -21,6 +29,16 @@ STATUS_LOOKS: Final = {
     "withdrawn": "bad",
 }
 """The class that gives each status its colour and shape; its word is always beside them."""
+
+
+_TRIGGERS: Final = {
+    "cli": "on a command line",
+    "api": "on these pages or through the API",
+    "mcp": "through a language model's tools",
+    "webhook": "by a call of another system",
+    "schedule": "by a schedule",
+    "replay": "to replay another run",
+}
 
 
 def ago(moment: datetime) -> str:
@@ -65,9 +83,38 @@ def number(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def counted(value: int, noun: str) -> str:
-    """`1 item`, `1,204 items`."""
-    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+def counted(value: int, noun: str, many: str = "") -> str:
+    """`1 item`, `1,204 items`; *many* is the plural that is made otherwise."""
+    return f"{value:,} {noun}" if value == 1 else f"{value:,} {many or noun + 's'}"
+
+
+def titled(section: str, template: str) -> str:
+    """What the report of *template* calls a section."""
+    return section_title(template, section)
+
+
+def report_title(template: str) -> str:
+    """What a kind of report is called."""
+    if template == QUESTION_TEMPLATE:
+        return "Answer to a question"
+    return load_template(template).title if template in template_names() else template
+
+
+def through(trigger: str) -> str:
+    """How a run was asked for."""
+    return _TRIGGERS.get(trigger, trigger)
+
+
+@pass_context
+def advised(page: Context, text: str) -> Markup:
+    """An error's or item's words, as a page says them."""
+    return on_page(text, page.get("folders", ()))
+
+
+@pass_context
+def named(page: Context, title: str) -> str:
+    """The title of an item, without links, for where it is one itself or is quoted."""
+    return on_page(title, page.get("folders", ())).striptags()
 
 
 def who_may(permission: Permission) -> str:
@@ -83,5 +130,11 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "lasted": lasted,
     "number": number,
     "counted": counted,
+    "titled": titled,
+    "report_title": report_title,
+    "through": through,
+    "meaning": meaning,
+    "advised": advised,
+    "named": named,
 }
 GLOBALS: Final[dict[str, Any]] = {"status_looks": STATUS_LOOKS, "who_may": who_may}

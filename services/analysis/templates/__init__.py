@@ -32,6 +32,7 @@ __all__ = [
     "load_template",
     "plan_question",
     "plan_report",
+    "section_title",
     "template_names",
 ]
 
@@ -106,6 +107,16 @@ def load_template(name: str) -> Template:
         for section in document.pop("sections")
     )
     return Template.model_validate({**document, "sections": sections})
+
+
+@cache
+def section_title(template: str, section: str) -> str:
+    """What the report calls a section; of a template that is gone, its name in words."""
+    if template in template_names():
+        for known in load_template(template).sections:
+            if known.id == section:
+                return known.title
+    return section.replace("_", " ").capitalize()
 
 
 def plan_report(template: Template, *, as_of: date, previous: date | None) -> ReportPlan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,21 +20,7 @@ from services.review import (
     ReviewQueue,
     parse_decision,
 )
-
-NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
-
-
-def item(run_id: str = "r-1", interrupt_id: str = "i-1", **fields: Any) -> ReviewItem:
-    plain = {
-        "kind": "publication",
-        "title": "Publish the quarterly report",
-        "question": "May this report be published?",
-        "code": "A200",
-        "choices": ("approve", "reject"),
-        "report_digest": "d1",
-        "created_at": NOON,
-    }
-    return ReviewItem.for_wait(run_id, interrupt_id, **(plain | fields))
+from tests.services.review.items import NOON, item
 
 
 async def decide(queue: ReviewQueue, decision: Decision, **about: Any) -> ReviewItem:
