@@ -35,7 +35,7 @@ _BY_RUN: Final = "assay:review:run:"
 _ANSWERED: Final = "assay:review:answered"
 _DUE: Final = "assay:review:due"
 _REVISION: Final = "assay:review:revision"
-"""Grows with each change of any item: who shows them looks whether there is something new."""
+"""Grows with each change of an item: who shows them looks whether there is something new."""
 _PAGE: Final = 200
 _ALL: Final = 1_000_000_000
 _NO_ITEM: Final = "There is no review item of that id."
@@ -102,10 +102,10 @@ class ReviewQueue:
             start += _PAGE
         return tuple(found[:limit])
 
-    async def revision(self) -> int:
-        """Another number after each change of any item."""
+    async def revision(self, *, tenant: str | None) -> int:
+        """Another number after each change of any item of one *tenant*, or of all."""
         with redis_errors():
-            return int(await self._redis.get(_REVISION) or 0)
+            return int(await self._redis.get(of_tenant(_REVISION, tenant)) or 0)
 
     async def of_run(self, run_id: str) -> tuple[ReviewItem, ...]:
         """All items of a run, in the order they were opened."""

@@ -17,6 +17,7 @@ redis.call('ZADD', of_tenant(KEYS[3], ARGV[5]), ARGV[2], ARGV[3])
 redis.call('SADD', KEYS[4], ARGV[3])
 if ARGV[4] ~= '' then redis.call('ZADD', KEYS[5], ARGV[4], ARGV[3]) end
 redis.call('INCR', KEYS[6])
+redis.call('INCR', of_tenant(KEYS[6], ARGV[5]))
 return ARGV[1]
 """
 
@@ -37,6 +38,7 @@ else
   redis.call('ZADD', KEYS[4], ARGV[6], ARGV[3])
 end
 redis.call('INCR', KEYS[5])
+redis.call('INCR', of_tenant(KEYS[5], ARGV[7]))
 return 1
 """
 
@@ -47,6 +49,7 @@ for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
     local tenant = cjson.decode(item).tenant or ''
     redis.call('ZREM', of_tenant(KEYS[2], tenant), id)
     redis.call('ZREM', of_tenant(KEYS[3], tenant), id)
+    redis.call('INCR', of_tenant(KEYS[6], tenant))
   end
   redis.call('UNLINK', ARGV[1] .. id)
   redis.call('ZREM', KEYS[2], id)

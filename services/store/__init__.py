@@ -49,6 +49,8 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `...:time:of:TENANT`, `...:open:of:TENANT` | zset | the same, of one tenant                  |
 | `assay:review:run:RUN`         | set    | the items of a run                                 |
 | `assay:review:answered`        | set    | decided items whose runs nobody has queued yet     |
+| `assay:review:revision`        | string | grows with each change of an item; `...:of:TENANT` with each of one tenant's |
+| `assay:review:absences`        | hash   | tenant and person: `Absence`                       |
 | `assay:review:due`             | zset   | open items by when their deadline is spoken of next |
 | `assay:webhook:...`            |        | calls from outside and to it:                      |
 | - `sources`, `endpoints`       | hash   | `StoredSource` and `Endpoint` by name or id        |

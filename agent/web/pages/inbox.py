@@ -43,7 +43,7 @@ class Pile:
     async def of(self, tenant: str | None) -> tuple[ReviewItem, ...]:
         """Open items, and those that were decided last; of one *tenant*, or of all."""
         async with self._reading:
-            revision = await self.reviews.revision()
+            revision = await self.reviews.revision(tenant=tenant)
             if tenant not in self._kept or self._kept[tenant][0] != revision:
                 waiting = await self.reviews.list("open", limit=_MOST_OPEN, tenant=tenant)
                 done = await self.reviews.list("decided", limit=_MOST_DONE, tenant=tenant)

@@ -52,7 +52,7 @@ async def _told(
     while not streams.closing.is_set() and loop.time() - began < LONGEST.total_seconds():
         try:
             async with promptly():
-                revision = await reviews.revision()
+                revision = await reviews.revision(tenant=who.tenant)
             if revision != seen or loop.time() - looked > HEARTBEAT.total_seconds():
                 looked, seen = loop.time(), revision
                 news = await view.news(request, who, wanted)

@@ -145,6 +145,24 @@ async def test_an_item_is_found_by_its_run_when_it_is_the_only_one(redis: Redis)
         await queue.find("r-9")
 
 
+async def test_a_tenants_list_and_revision_are_its_own(redis: Redis) -> None:
+    """Whatever happens to others' items: to open, decide and remove them changes nothing of it."""
+    queue = ReviewQueue(redis)
+    ours = await queue.open_item(item("r-2", tenant="few"))
+    before = await queue.revision(tenant="few")
+    for number in range(5):
+        await queue.open_item(item(interrupt_id=f"i-{number}", tenant="many"))
+    theirs = await queue.list(tenant="many")
+    await queue.decide(theirs[0].id, Approve(), by="Bob", at=NOON, report_digest="d1")
+    seen = [await queue.revision(tenant=tenant) for tenant in ("few", "many", None)]
+
+    assert [before, 6, 7] == seen
+    assert 4 == len(await queue.list(tenant="many"))
+    await queue.remove("r-1")
+    assert [(ours,), (), ()] == [await queue.list(tenant=t) for t in ("few", "many", "")]
+    assert before == await queue.revision(tenant="few") < await queue.revision(tenant=None)
+
+
 async def test_the_oldest_open_item_comes_first(redis: Redis) -> None:
     """The queue of open items is in the order they were opened, as far as the limit."""
     queue = ReviewQueue(redis)
