@@ -19,7 +19,7 @@ from agent.web.serving import promptly, runner_of, visible_run
 from reports.document import Figure, ReportContent, StatusRow
 from services.access import Identity
 from services.analysis import formats
-from services.store import RunRecord
+from services.store import RunFilter, RunRecord
 
 router = APIRouter(include_in_schema=False)
 Reader = Annotated[Identity, Depends(needs("read"))]
@@ -27,7 +27,6 @@ RunId = Annotated[str, Query(max_length=100)]
 _DECIMALS: Final = re.compile(r"\.(\d+)")
 _SCALES: Final[dict[str, formats.Scale]] = {"bn": "billion", "m": "million", "k": "thousand"}
 """How a printed amount ends, and its scale: a change is printed in that of its figure."""
-_LOOKED_AT: Final = 2_000
 _OFFERED: Final = 12
 """Runs that are offered to compare with."""
 _RANK: Final = {"green": 0, "none": 0, "amber": 1, "red": 2}
@@ -77,17 +76,17 @@ async def compare_page(request: Request, who: Reader, a: RunId = "", b: RunId = 
 
 async def _others(runner: Runner, who: Identity, second: RunRecord | None) -> tuple[RunRecord, ...]:
     """The newest runs with a report, those of the same kind as *second* first."""
-    found: list[RunRecord] = []
-    looked_at = 0
+
+    async def has_report(other: RunRecord) -> bool:
+        return bool(other.report_digest) and (second is None or other.id != second.id)
+
     async with promptly():
-        async for other in runner.stores.runs.newest(tenant=who.tenant):
-            looked_at += 1
-            if other.report_digest and (second is None or other.id != second.id):
-                found.append(other)
-            if len(found) == _OFFERED or looked_at == _LOOKED_AT:
-                break
+        wanted = RunFilter(tenant=who.tenant)
+        offered = await runner.stores.runs.page(wanted, limit=_OFFERED, fits=has_report)
     kind = (second.template, second.request.get("question")) if second else None
-    return tuple(sorted(found, key=lambda o: (o.template, o.request.get("question")) != kind))
+    return tuple(
+        sorted(offered.runs, key=lambda o: (o.template, o.request.get("question")) != kind)
+    )
 
 
 def _figures(
