@@ -77,14 +77,16 @@ async def compare_page(request: Request, who: Reader, a: RunId = "", b: RunId = 
 async def _others(runner: Runner, who: Identity, second: RunRecord | None) -> tuple[RunRecord, ...]:
     """The newest runs with a report, those of the same kind as *second* first."""
 
-    async def is_another(other: RunRecord) -> bool:
-        return other.report_digest is not None and (second is None or other.id != second.id)
+    async def has_report(other: RunRecord) -> bool:
+        return bool(other.report_digest) and (second is None or other.id != second.id)
 
-    wanted = RunFilter(tenant=who.tenant)
     async with promptly():
-        found = await runner.stores.runs.page(wanted, limit=_OFFERED, fits=is_another)
+        wanted = RunFilter(tenant=who.tenant)
+        offered = await runner.stores.runs.page(wanted, limit=_OFFERED, fits=has_report)
     kind = (second.template, second.request.get("question")) if second else None
-    return tuple(sorted(found.runs, key=lambda o: (o.template, o.request.get("question")) != kind))
+    return tuple(
+        sorted(offered.runs, key=lambda o: (o.template, o.request.get("question")) != kind)
+    )
 
 
 def _figures(
