@@ -47,6 +47,8 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:review:run:RUN`         | set    | the items of a run                                 |
 | `assay:review:answered`        | set    | decided items whose runs nobody has queued yet     |
 | `assay:review:due`             | zset   | open items by when their deadline is spoken of next |
+| `assay:review:revision`        | string | grows with each change of any item                 |
+| `assay:review:absences`        | hash   | tenant and person: `Absence`; `revision` of them all |
 | `assay:webhook:...`            |        | calls from outside and to it:                      |
 | - `sources`, `endpoints`       | hash   | `StoredSource` and `Endpoint` by name or id        |
 | - `seen:SOURCE:DIGEST`         | string | digest of the body of a webhook id; expires        |
