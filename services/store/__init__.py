@@ -52,6 +52,8 @@ Keys, all below one prefix; JSON documents are UTF-8 bytes, times are UTC:
 | `assay:review:revision`        | string | grows with each change of an item; `...:of:TENANT` with each of one tenant's |
 | `assay:review:absences`        | hash   | tenant and person: `Absence`                       |
 | `assay:review:due`             | zset   | open items by when their deadline is spoken of next |
+| `assay:review:revision`        | string | grows with each change of any item                 |
+| `assay:review:absences`        | hash   | tenant and person: `Absence`; `revision` of them all |
 | `assay:webhook:...`            |        | calls from outside and to it:                      |
 | - `sources`, `endpoints`       | hash   | `StoredSource` and `Endpoint` by name or id        |
 | - `seen:SOURCE:DIGEST`         | string | digest of the body of a webhook id; expires        |
