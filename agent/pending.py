@@ -31,6 +31,7 @@ class Pending(Frozen):
     at_risk: str = ""
     query: str = ""
     findings: tuple[Finding, ...] = ()
+    edited_by: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, wait: Mapping[str, Any]) -> Self:

@@ -27,6 +27,7 @@ from agent.cli import (
     schedule,
     serve,
     store,
+    texts,
     warehouse,
     webhook,
 )
@@ -72,7 +73,7 @@ for command in (
     *(rewind.history, rewind.diff),
 ):
     run.app.command()(command)
-for answer in (decide.approve, decide.reject, decide.respond, decide.edit):
+for answer in (decide.approve, decide.reject, decide.respond, decide.edit, texts.texts):
     review.app.command()(answer)
 app.add_typer(run.app, name="run")
 app.add_typer(review.app, name="review")

@@ -118,6 +118,8 @@ def show(item: ItemArgument, *, as_json: JsonFlag = False) -> None:
         console.print(f"guard     {finding.rule}: {finding.message} {finding.hint}")
     if found.report_digest:
         console.print(f"digest    {found.report_digest}")
+    if found.edited_by:
+        console.print(f"edited by {', '.join(found.edited_by)}")
     _print_votes(found)
 
 

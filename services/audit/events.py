@@ -21,6 +21,7 @@ What the audit log records: the name of each event, and what its entry says.
 | `query.run`          | section, evidence, rows, complete                                          |
 | `model.called`       | section, role, model, schema, prompt, answer (digests), input_tokens,      |
 |                      | output_tokens, outcome, seconds                                            |
+| `finding.edited`     | section, finding, report (digest before), by*, before*, after*             |
 | `claims.checked`     | section, attempt, claims, problems                                         |
 | `claim.refused`      | section, attempt, code, what (digest of the place and the message)         |
 | `review.opened`      | item, kind, step, section                                                  |
@@ -85,6 +86,7 @@ STEP_FAILED: Final = "step.failed"
 STATEMENT_CHECKED: Final = "statement.checked"
 QUERY_RUN: Final = "query.run"
 MODEL_CALLED: Final = "model.called"
+FINDING_EDITED: Final = "finding.edited"
 CLAIMS_CHECKED: Final = "claims.checked"
 CLAIM_REFUSED: Final = "claim.refused"
 REVIEW_OPENED: Final = "review.opened"
@@ -115,7 +117,9 @@ ACCESS_ROLES_SET: Final = "access.roles_set"
 ACCESS_SIGNED_OUT: Final = "access.signed_out"
 ACCESS_SIGNED_IN: Final = "access.signed_in"
 
-PERSONAL: Final = frozenset({"by", "person", "requested_by", "reviewer", "reason", "note", "text"})
+PERSONAL: Final = frozenset(
+    {"by", "person", "requested_by", "reviewer", "reason", "note", "text", "before", "after"}
+)
 """Fields whose values are kept beside the log, so that they can be erased."""
 
 

@@ -41,8 +41,16 @@ class Edit(Frozen):
 
     kind: Literal["edit"] = "edit"
     text: _Words
-    of: Literal["question", "query"] = "question"
-    """Whether the text is the question worded anew, or the refused query as SQL."""
+    of: Literal["question", "query", "finding"] = "question"
+    """Whether the text is the question worded anew, the refused query as SQL, or a finding's text."""
+    finding: str = ""
+    """Id of the finding whose text it is, with placeholders; empty for the others."""
+
+    @model_validator(mode="after")
+    def _names_its_finding(self) -> Self:
+        if bool(self.finding) != (self.of == "finding"):
+            raise ValueError("the text of a finding names it, and no other does")
+        return self
 
 
 class Reject(Frozen):
@@ -153,6 +161,8 @@ class ReviewItem(Frozen):
     needed: int = 1
     approvers: tuple[str, ...] = ()
     """Who alone may approve; everybody whose role lets them when it is empty."""
+    edited_by: tuple[str, ...] = ()
+    """Who has edited what it is about."""
     votes: tuple[Vote, ...] = ()
     assignee: str | None = None
     claim: Claim | None = None
@@ -216,5 +226,6 @@ def parse_decision(content: Any) -> Decision:
     except ValidationError as error:
         raise Invalid(
             "The decision is not understood.",
-            hint="Edit and respond need a text, reject a reason; approve may carry a note.",
+            hint="Edit and respond need a text, reject a reason; approve may carry a note, and the "
+            "text of a finding names the finding.",
         ) from error

@@ -35,5 +35,6 @@ def renamed(item: ReviewItem, person: str, name: str) -> ReviewItem:
                 for c in item.changes
             ),
             "approvers": tuple(put(one) for one in item.approvers),
+            "edited_by": tuple(put(one) for one in item.edited_by),
         }
     )

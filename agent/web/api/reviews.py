@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
+from agent.texts import texts_of
 from agent.web.access import needs
 from agent.web.api import cursors
 from agent.web.api.cursors import Cursor, Limit
-from agent.web.api.models import Approval, EditedText, Rejection, ReviewList, Text
+from agent.web.api.models import Approval, EditedText, Rejection, ReviewList, Text, Texts
 from agent.web.serving import promptly, runner_of
 from services.access import Identity
 from services.review import (
@@ -72,6 +73,15 @@ async def show(request: Request, item_id: ItemId, who: Reader) -> ReviewItem:
     return await visible_item(request, who, item_id)
 
 
+@router.get("/{item_id}/texts", operation_id="listReviewTexts")
+async def texts(request: Request, item_id: ItemId, who: Reader) -> Texts:
+    """What may be edited of the draft that an item is about; nothing for other items."""
+    item = await visible_item(request, who, item_id)
+    runner = runner_of(request)
+    async with promptly():
+        return Texts(texts=await texts_of(runner.stores, runner.graph, item))
+
+
 @router.post("/{item_id}/approve", operation_id="approveReview")
 async def approve(
     request: Request,
@@ -102,8 +112,9 @@ async def edit(
     body: EditedText,
     key: DecisionKey = "",
 ) -> ReviewItem:
-    """Go on with another input than the one that failed."""
-    decision = parse_decision({"kind": "edit", "text": body.text, "of": body.of})
+    """Go on with another input than the one that failed, or with another text of a draft's finding."""
+    said = body.model_dump(include={"text", "of", "finding"})
+    decision = parse_decision({"kind": "edit", **said})
     return await _decide(request, who, item_id, decision, version=body.version, key=key)
 
 

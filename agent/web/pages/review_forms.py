@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from agent.desk import Desk, permission_for
 from agent.web.access import Who, checked_form
+from agent.web.pages.review_texts import text_page
 from agent.web.pages.reviews import item_page, visible_item
 from agent.web.problems import status_of
 from agent.web.serving import promptly, runner_of
@@ -33,10 +34,15 @@ class _Sent(Frozen):
     kind: str = ""
     text: Annotated[str, Field(max_length=_LONGEST)] = ""
     of: str = "question"
+    finding: Annotated[str, Field(max_length=300)] = ""
     digest: str = ""
     confirm: Annotated[str, Field(max_length=300)] = ""
     action: str = ""
     to: Annotated[str, Field(max_length=300)] = ""
+
+    @property
+    def edits_finding(self) -> bool:
+        return (self.kind, self.of) == ("edit", "finding")
 
     @property
     def kept(self) -> dict[str, str]:
@@ -59,7 +65,9 @@ async def decide(request: Request, who: Who, item_id: str) -> Response:
             version=sent.version,
             key=sent.key,
         )
-        return "voted" if decided.status == "open" else sent.kind
+        if decided.status == "open":
+            return "voted"
+        return "finding" if sent.edits_finding else sent.kind
 
     return await _acted(request, who, item_id, work)
 
@@ -109,9 +117,12 @@ async def _acted(
         raise
     except AssayError as error:
         current = await visible_item(request, who, item_id)
-        return await item_page(
-            request, who, current, status=status_of(error), problem=error, kept=sent.kept
-        )
+        status = status_of(error)
+        if sent.edits_finding:
+            return await text_page(
+                request, who, current, sent.finding, status=status, problem=error, kept=sent.text
+            )
+        return await item_page(request, who, current, status=status, problem=error, kept=sent.kept)
     return RedirectResponse(f"/reviews/{item.id}?told={said}", status_code=303)
 
 
@@ -143,4 +154,6 @@ def _decision(item: ReviewItem, sent: _Sent) -> Decision:
             hint="Nothing was recorded.",
         )
     said = {"kind": sent.kind, _NAMES.get(sent.kind, "text"): text}
-    return parse_decision(said | ({"of": sent.of} if sent.kind == "edit" else {}))
+    return parse_decision(
+        said | ({"of": sent.of, "finding": sent.finding} if sent.kind == "edit" else {})
+    )

@@ -37,6 +37,7 @@ _TOLD: Final = {
     "approve": "Your approval is recorded; the run goes on.",
     "voted": "Your approval is recorded. Somebody else gives the next one.",
     "edit": "Your text is taken; the run goes on with it.",
+    "finding": "Your text is taken. It makes a new draft, which waits here once it is there.",
     "reject": "Your rejection is recorded.",
     "respond": "Your answer is recorded; the run goes on with it.",
     "claim": "You have it open now; others see that.",
@@ -96,7 +97,7 @@ async def item_page(
         may=may,
         able=[role for role in ROLES if permission in PERMISSIONS[role]],
         cannot_approve=obstacle(found, who.name, at, needed=needed) if may else "",
-        held_by=_other_holder(found, who, at=at),
+        held_by=other_holder(found, who, at=at),
         single=single,
         told=told,
         problem=problem,
@@ -109,7 +110,7 @@ async def item_page(
     )
 
 
-def _other_holder(found: ReviewItem, who: Identity, *, at: Any) -> str:
+def other_holder(found: ReviewItem, who: Identity, *, at: Any) -> str:
     """Who else has the item open; empty when nobody has, or they themselves."""
     name = found.claimed_by(at)
     return "" if name is None or name == who.name else name

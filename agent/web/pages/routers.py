@@ -9,6 +9,7 @@ from agent.web.pages import (
     evidence,
     report,
     review_forms,
+    review_texts,
     reviews,
     run_actions,
     run_history,
@@ -17,5 +18,5 @@ from agent.web.pages import (
 
 _OF_RUNS: Final = (runs, report, evidence, compare, run_actions, run_history)
 ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
-    module.router for module in (*_OF_RUNS, reviews, review_forms)
+    module.router for module in (*_OF_RUNS, reviews, review_texts, review_forms)
 )
