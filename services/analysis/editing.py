@@ -64,6 +64,8 @@ class EditableText(Frozen):
 
     finding: str
     section: str
+    title: str
+    """Of the section."""
     subject: str
     severity: Severity
     text: str
@@ -95,6 +97,7 @@ class TextEditor:
         return EditableText(
             finding=finding.id,
             section=self._analysis.section,
+            title=self._analysis.title,
             subject=finding.subject,
             severity=finding.severity,
             text=self._short(finding.prose),

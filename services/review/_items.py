@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
+from services.analysis.failures import FailedClaim
 from services.errors import Invalid
 from services.evidence import Frozen
 from services.store import UtcTime
@@ -155,7 +156,11 @@ class ReviewItem(Frozen):
     query: str = ""
     """The statement that was refused."""
     findings: tuple[Finding, ...] = ()
-    """What the guard has against it."""
+    """What the guard has against it, or what the checks have against a section."""
+    claims: tuple[FailedClaim, ...] = ()
+    """The claims that do not hold."""
+    rests_on: tuple[str, ...] = ()
+    """Ids of the evidence that it is about."""
     version: int = 1
     """Grows with each change that matters to a decision."""
     needed: int = 1

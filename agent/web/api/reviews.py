@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
+from agent.exhibits import ReviewDetail, detail_of
 from agent.texts import texts_of
 from agent.web.access import needs
 from agent.web.api import cursors
@@ -68,9 +69,11 @@ async def list_reviews(  # noqa: PLR0913, PLR0917 (a parameter of the query each
 
 
 @router.get("/{item_id}", operation_id="showReview")
-async def show(request: Request, item_id: ItemId, who: Reader) -> ReviewItem:
-    """One item with everything a decision needs."""
-    return await visible_item(request, who, item_id)
+async def show(request: Request, item_id: ItemId, who: Reader) -> ReviewDetail:
+    """One item with everything a decision needs, the first rows of its evidence among it."""
+    item = await visible_item(request, who, item_id)
+    async with promptly():
+        return await detail_of(runner_of(request).stores, item)
 
 
 @router.get("/{item_id}/texts", operation_id="listReviewTexts")

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from agent.desk import permission_for
 from agent.driving import now
+from agent.exhibits import other_findings
 from agent.web.access import Who
 from agent.web.library import library_of
 from agent.web.pages import page, wording
@@ -19,6 +20,7 @@ from agent.web.pages.dossier import dossier_of
 from agent.web.pages.highlighting import highlighted
 from agent.web.serving import promptly, runner_of
 from services.access import PERMISSIONS, ROLES, Identity
+from services.analysis.failures import MASK
 from services.errors import AssayError, Invalid
 from services.review import TABS, Filters, Inbox, ReviewItem, Tab, obstacle, sort_into
 
@@ -107,6 +109,8 @@ async def item_page(
         at=at,
         words=wording,
         sql=highlighted,
+        mask=MASK,
+        others=other_findings(found),
     )
 
 
