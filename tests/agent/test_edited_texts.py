@@ -133,9 +133,15 @@ async def test_a_text_is_edited_over_http(runner: Runner) -> None:
     assert {"rose", "{nothing}"} <= refused
     assert "Pam" == answers["good"].json()["decided_by"]
 
-    places = ("audit.append:after", "step.revise:before", "step.revise:after", "files.write:after")
+    # The second checkpoint is the one behind the edit, whose writes are stored by then.
+    places = (
+        "audit.append:after",
+        "step.revise:before",
+        "checkpoint.put:before",
+        "files.write:after",
+    )
     for place in places:
-        failpoints.set_traps(f"{place}=crash")
+        failpoints.set_traps(f"{place}=crash@{1 + place.startswith('checkpoint')}")
         with suppress(failpoints.Crash):
             await runner.drive("r2", nobody, retry=True)
         assert failpoints._counts[place]
