@@ -145,9 +145,10 @@ class Driver:
         if not snapshot.values and not snapshot.next:
             return RunState(request=self.record.request)
         if not snapshot.interrupts:
-            # Right after its input is stored, LangGraph names no next step: that is no end.
+            # LangGraph names no next step right after the input is stored, nor while all that the
+            # steps under way wrote is stored and the checkpoint behind them is not: that is no end.
             source = (snapshot.metadata or {}).get("source")
-            return None if snapshot.next or source == "input" else _NOTHING
+            return None if snapshot.next or snapshot.tasks or source == "input" else _NOTHING
         if retry:
             await self._approve_retries()
         items = await self.stores.reviews.of_run(self.record.id)

@@ -3,6 +3,8 @@ The graph of a run, in one screen.
 
     clarify -> plan -> [section: retrieve -> analyse -> verify] -> compose -> review -> publish
 
+A text that a reviewer edits goes into its section (`revise`) and leads to another draft.
+
 Waiting has one shape: a step, or its error handler, writes a pending item, and the `ask` node
 beside it waits. `ask` does nothing else, because a node that waits runs again from its first line.
 """
@@ -31,6 +33,7 @@ from agent.steps import (
     publish,
     retrieve,
     review,
+    revise,
     verify,
 )
 from agent.steps.bounded import bounded
@@ -40,6 +43,9 @@ from services.failpoints import failpoint
 GRAPH_VERSION = "2"
 """Raised whenever a run that is under way could not go on under the changed graph."""
 
+
+_AFTER_ASKING = ["clarify", "plan", "revise", "compose", "review", "publish", "reject", END]
+"""Wherever an answer may lead."""
 
 Within: TypeAlias = Callable[[Any], Any]
 """Takes a node's function, and gives the one that the graph calls."""
@@ -65,6 +71,7 @@ def build_graph(
     graph.add_node("section", _section_graph(within))
     add_step("compose", compose.compose_report)
     add_step("review", review.review)
+    add_step("revise", revise.revise)
     add_step("publish", publish.publish)
     add_step("reject", publish.mark_rejected)
     graph.add_node("ask", within(ask.ask))
@@ -75,9 +82,8 @@ def build_graph(
     graph.add_conditional_edges("section", _after_section, ["compose", "clarify"])
     graph.add_edge("compose", "review")
     graph.add_edge("review", "ask")
-    graph.add_conditional_edges(
-        "ask", ask.next_step, ["clarify", "plan", "compose", "review", "publish", "reject", END]
-    )
+    graph.add_conditional_edges("ask", ask.next_step, _AFTER_ASKING)
+    graph.add_edge("revise", "compose")
     graph.add_edge("publish", END)
     graph.add_edge("reject", END)
     return graph.compile(checkpointer=checkpointer)

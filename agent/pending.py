@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Self, TypeAlias
 
+from services.analysis.failures import FailedClaim
 from services.evidence import Frozen
 from services.review import Finding, Severity
 
@@ -31,6 +32,9 @@ class Pending(Frozen):
     at_risk: str = ""
     query: str = ""
     findings: tuple[Finding, ...] = ()
+    claims: tuple[FailedClaim, ...] = ()
+    rests_on: tuple[str, ...] = ()
+    edited_by: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, wait: Mapping[str, Any]) -> Self:

@@ -68,6 +68,7 @@ STEP_POLICIES: dict[str, StepPolicy] = {
     # A model may write every sentence of a section on a slow machine.
     "analyse": _policy(attempts=2, limit=_minutes(30), silence=_minutes(30)),
     "verify": _policy(attempts=2, limit=_minutes(5), silence=_minutes(5)),
+    "revise": _policy(attempts=2, limit=_minutes(5), silence=_minutes(5)),
     "compose": _policy(attempts=2, limit=_minutes(30), silence=_minutes(30)),
     "review": _policy(attempts=2, limit=_minutes(1), silence=_minutes(1)),
     "publish": _policy(attempts=3, limit=_minutes(10), silence=_minutes(10)),

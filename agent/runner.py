@@ -18,6 +18,7 @@ from agent.holds import Hold, obstacles
 from agent.request import Accepted, Request
 from agent.rewind import Place, Rewound, branch, changed_request, rewind
 from agent.stores import Stores
+from agent.texts import check_text
 from agent.withdrawal import withdraw
 from services.audit import AuditEntry, events
 from services.checkpointer import Fence, make_checkpointer
@@ -196,7 +197,8 @@ class Runner:
 
         The item comes back open where another approval is needed. With *version*, an item that has
         changed since raises `ItemChanged`; the same decision under the same *key* counts once. An
-        edited query that the guard does not admit raises `QueryRefused`, and the item stays open.
+        edited query that the guard does not admit raises `QueryRefused`, a finding's text that does
+        not pass the checks `TextRefused`, and the item stays open.
         """
         if isinstance(decision, Edit):
             await self._check_edit(await self.stores.reviews.find(ref), decision)
@@ -213,8 +215,12 @@ class Runner:
         return item
 
     async def _check_edit(self, item: ReviewItem, edit: Edit) -> None:
-        """Put an edited query before the guard: it is as untrusted as the one it replaces."""
-        if edit.of != "query" or "edit" not in item.choices or item.status != "open":
+        """Put an edit before what checks it: it is as untrusted as what it replaces."""
+        if "edit" not in item.choices or item.status != "open":
+            return
+        if edit.of == "finding" and item.kind == "publication":
+            await check_text(self.stores, self.graph, item.run_id, edit)
+        if edit.of != "query" or item.kind == "publication":
             return
         if not item.query:
             raise DecisionRefused(

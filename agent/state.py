@@ -55,6 +55,12 @@ class RunState(TypedDict, total=False):
     """The item that `ask` waits with."""
     decision: JsonObject | None
     """The answer to the last item, with who gave it and when."""
+    edit: JsonObject | None
+    """A finding's text as a person has worded it, with who and when, until it is in its section."""
+    editors: list[str]
+    """Who has edited the report, first to last."""
+    refusal: str
+    """Why the last edit was not taken; empty when it was."""
     receipt: JsonObject
 
 

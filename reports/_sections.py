@@ -89,6 +89,7 @@ class VerifiedSection:
             action=self.prose(finding.action),
             author=finding.author,
             prose_author=finding.prose_author,
+            edited=finding.edited,
         )
 
     def _table(self, block: TableBlock) -> RenderedTable:

@@ -8,11 +8,12 @@ the same question: run id, times, status, decisions, audit.
 from __future__ import annotations
 
 import hashlib
+import operator
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, PlainSerializer
+from pydantic import AwareDatetime, Field, PlainSerializer
 
 from services.analysis.findings import (
     Author,
@@ -97,6 +98,8 @@ class RenderedFinding(Frozen):
     action: Prose = ()
     author: Author
     prose_author: Author
+    edited: Annotated[bool, Field(exclude_if=operator.not_)] = False
+    """Whether a person has worded it anew; what nobody edited has the digest that it always had."""
 
 
 class RenderedTable(Frozen):

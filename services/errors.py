@@ -26,7 +26,8 @@ AssayError
 │   ├── NotAuthenticated      A304
 │   ├── NotPermitted          A305
 │   ├── SignatureInvalid      A306
-│   └── ItemChanged           A310
+│   ├── ItemChanged           A310
+│   └── TextRefused           A311
 └── Invalid          the input makes no sense            → usage error
     ├── UnknownTemplate       A401
     ├── AsOfOutOfRange        A402
@@ -208,6 +209,20 @@ class ChecksFailed(Refused):
 
     code = "A303"
     exit_code = 6
+
+
+class TextRefused(Refused):
+    """A person's text says what nothing proves, or leaves out what the sentence had."""
+
+    code = "A311"
+    exit_code = 6
+
+    def __init__(
+        self, message: str, *, hint: str = "", problems: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.problems = problems
+        """Each word that cannot stand, and why: raw text, for its writer's eyes and no log's."""
 
 
 class ItemChanged(DecisionRefused):

@@ -28,6 +28,7 @@ from agent.cli import (
     schedule,
     serve,
     store,
+    texts,
     warehouse,
     webhook,
 )
@@ -75,7 +76,7 @@ for command in (
     run.app.command()(command)
 for leave in (away.away, away.back, away.absences):
     review.app.command()(leave)
-for answer in (decide.approve, decide.reject, decide.respond, decide.edit):
+for answer in (decide.approve, decide.reject, decide.respond, decide.edit, texts.texts):
     review.app.command()(answer)
 app.add_typer(run.app, name="run")
 app.add_typer(review.app, name="review")

@@ -84,8 +84,11 @@ def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
 
 def print_error(error: Exception) -> int:
     """Say what happened, why, and what to do; the exit code."""
-    from services.errors import AssayError
+    from services.errors import AssayError, TextRefused
 
+    if isinstance(error, TextRefused):
+        for word, why in error.problems:
+            err().print(f"{word}: {why}" if word else why, markup=False)
     if isinstance(error, AssayError):
         return print_failure(error.code, error.message, error.hint, error.exit_code)
     return print_failure(

@@ -73,24 +73,35 @@ def respond(
     _decide(item, decision, by, None, version, key, as_json=as_json)
 
 
-def edit(
+def edit(  # noqa: PLR0913 (one parameter an option)
     item: ItemArgument,
     text: Annotated[str, typer.Argument(help="What to go on with, such as the question anew.")],
     *,
     query: Annotated[
         bool, typer.Option("--query", help="TEXT is SQL in place of the refused query.")
     ] = False,
+    finding: Annotated[
+        str,
+        typer.Option(
+            help="TEXT, with its placeholders, is in place of that of this finding of a draft."
+        ),
+    ] = "",
     version: VersionOption = None,
     key: KeyOption = "",
     by: ByOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Go on with another input than the one that failed; SQL passes the guard again first."""
+    """
+    Go on with another input than the one that failed, or with another text of a draft.
+
+    SQL passes the guard again first, a text the checks of its figures.
+    """
     from services.review import parse_decision
 
-    decision = parse_decision(
-        {"kind": "edit", "text": text, "of": "query" if query else "question"}
-    )
+    if query and finding:
+        raise typer.BadParameter("Give --query or --finding, not both.")
+    of = "finding" if finding else "query" if query else "question"
+    decision = parse_decision({"kind": "edit", "text": text, "of": of, "finding": finding})
     _decide(item, decision, by, None, version, key, as_json=as_json)
 
 

@@ -12,7 +12,9 @@ from agent.cli.console import JsonFlag, ago, err, local, out, print_json, table
 
 if TYPE_CHECKING:
     from agent.desk import Desk
+    from agent.exhibits import ReviewDetail
     from agent.stores import Stores
+    from services.evidence import Plain
     from services.review import Breach, ItemStatus, ReviewItem, Tab
 
 app = typer.Typer(help="Decide what a machine may not.", no_args_is_help=True)
@@ -115,12 +117,11 @@ def show(item: ItemArgument, *, as_json: JsonFlag = False) -> None:
         _print_breach(found.breach)
     if found.at_risk:
         console.print(f"at risk   {found.at_risk}")
-    if found.query:
-        console.print(f"query     {found.query}")
-    for finding in found.findings:
-        console.print(f"guard     {finding.rule}: {finding.message} {finding.hint}")
+    _print_case(found)
     if found.report_digest:
         console.print(f"digest    {found.report_digest}")
+    if found.edited_by:
+        console.print(f"edited by {', '.join(found.edited_by)}")
     _print_votes(found)
 
 
@@ -131,6 +132,46 @@ def _print_breach(breach: Breach) -> None:
     if breach.owner:
         role = f", {breach.owner_role}" if breach.owner_role else ""
         console.print(f"owner     {breach.owner}{role}")
+
+
+def _print_case(found: ReviewDetail) -> None:
+    """What failed first, then what is against it, then what it rests on."""
+    from agent.exhibits import other_findings
+    from reports.render import words
+    from services.analysis.failures import MASK
+
+    console = out()
+    for claim in found.claims:
+        console.print(f"failed    {claim.label} ({claim.claim}): {claim.reason}")
+        console.print(f"          expected {claim.expected}")
+        console.print(f"          found {claim.found}")
+    if found.query:
+        _print_sql("query", words.laid_out(found.query))
+    for finding in other_findings(found):
+        who = "guard" if found.query else "checks"
+        console.print(f"{who:<9} {finding.rule}: {finding.message} {finding.hint}")
+    for one in found.evidence:
+        made = one.computation or one.kind.replace("_", " ")
+        console.print(f"evidence  {one.id} ({made}), {one.row_count:,} rows, {one.page}")
+        if one.sql:
+            _print_sql("", words.laid_out(one.sql))
+        rows = table(*(column.label or column.name for column in one.columns))
+        for row in one.rows:
+            shown = zip(row, one.columns, strict=True)
+            rows.add_row(*(MASK if column.masked else _cell(value) for value, column in shown))
+        console.print(rows)
+        if one.more:
+            console.print(f"          {one.more:,} more")
+
+
+def _cell(value: Plain) -> str:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return format(value, ",.12g") if is_number else "NULL" if value is None else str(value)
+
+
+def _print_sql(head: str, sql: str) -> None:
+    for number, line in enumerate(sql.splitlines()):
+        out().print(f"{'' if number else head:<9} {line}")
 
 
 def _print_votes(found: ReviewItem) -> None:
@@ -272,9 +313,10 @@ async def _tab(tab: Tab, by: str | None) -> tuple[tuple[ReviewItem, ...], int | 
     return inbox.tabs[tab], alone
 
 
-async def _find(ref: str) -> ReviewItem:
+async def _find(ref: str) -> ReviewDetail:
+    from agent.exhibits import detail_of
     from agent.stores import open_stores
     from services.settings import load_settings
 
     async with open_stores(load_settings()) as stores:
-        return await stores.reviews.find(ref)
+        return await detail_of(stores, await stores.reviews.find(ref))

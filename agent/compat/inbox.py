@@ -31,7 +31,9 @@ NO_REASON: Final = "No reason was given: the tool that sent the answer asks for 
 """Stands in the record of a rejection where a tool knows no reasons."""
 
 _TEXT: Final = "text"
-"""The one argument that an edit changes: what to go on with."""
+"""The argument that an edit sets: what to go on with."""
+_FINDING: Final = "finding"
+"""The argument that names the finding whose text it is, where a draft is edited."""
 _ANSWER: Final[TypeAdapter[InboxAnswer]] = TypeAdapter(InboxAnswer)
 
 
@@ -162,20 +164,30 @@ def _edited(item: Asked, name: str, args: dict[str, Any], *, accepted: bool = Fa
     """The edit that *args* make; nothing but the text may differ from what was asked about."""
     asked = _args(item)
     changed = {key for key, value in args.items() if key not in asked or asked[key] != value}
-    if name != item.kind or changed - (set() if accepted else {_TEXT}):
+    if name != item.kind or changed - (set() if accepted else set(_blanks(item))):
         raise Invalid("The answer is about something else than was asked.", hint=_how(item))
-    return Approve() if accepted else parse_decision({"kind": "edit", "text": args.get(_TEXT)})
+    if accepted:
+        return Approve()
+    of = "finding" if item.kind == "publication" else "question"
+    said = {blank: args.get(blank) for blank in _blanks(item)}
+    return parse_decision({"kind": "edit", "of": of, **said})
 
 
 def _how(item: Asked) -> str:
-    return f"The action is {item.kind!r}; an edit sets its argument {_TEXT!r} and changes no other."
+    blanks = " and ".join(map(repr, _blanks(item)))
+    return f"The action is {item.kind!r}; an edit sets its argument {blanks} and changes no other."
+
+
+def _blanks(item: Asked) -> tuple[str, ...]:
+    """The arguments that an edit fills in."""
+    return (_FINDING, _TEXT) if item.kind == "publication" else (_TEXT,)
 
 
 def _args(item: Asked) -> dict[str, Any]:
-    """What a decision is about, as plain values; `text` is there to be filled in by an edit."""
+    """What a decision is about, as plain values, and what there is to be filled in by an edit."""
     said = {"code": item.code, "section": item.section, "report_digest": item.report_digest}
     args: dict[str, Any] = {name: value for name, value in said.items() if value}
-    return args | ({_TEXT: ""} if "edit" in item.choices else {})
+    return args | (dict.fromkeys(_blanks(item), "") if "edit" in item.choices else {})
 
 
 def _description(item: Asked) -> str:

@@ -16,7 +16,9 @@ async def ask(state: RunState, runtime: Runtime[Deps]) -> RunState:
     """Wait for a person's answer to the pending item."""
     answer = _answer(state["pending"], runtime)
     update = RunState(decision={"item": state["pending"], **answer}, pending=None)
-    if answer["kind"] in ("respond", "edit"):
+    if answer["kind"] == "edit" and answer.get("of") == "finding":
+        update["edit"] = {name: answer[name] for name in ("finding", "text", "by", "at")}
+    elif answer["kind"] in ("respond", "edit"):
         update["answers"] = [*state.get("answers", []), answer["text"]]
         # Another question has other sections, under the same names.
         update["sections"] = dict.fromkeys(state.get("sections", {}), None)
@@ -35,6 +37,8 @@ def next_step(state: RunState) -> str:
     decision = state.get("decision") or {}
     item = decision["item"]
     match decision["kind"]:
+        case "edit" if decision.get("of") == "finding":
+            return "revise"
         case "respond" | "edit":
             return "clarify"
         case "approve" if item["kind"] == "publication":

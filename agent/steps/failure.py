@@ -47,6 +47,7 @@ async def escalate(state: Any, error: NodeError, runtime: Runtime[Deps]) -> Comm
         choices=("approve", "edit", "reject")
         if record.request["question"]
         else ("approve", "reject"),
+        rests_on=tuple(dict.fromkeys((state.get("evidence") or {}).values())) if section else (),
         **_refused(error.error),
     )
     await deps.recorder(section).record(events.STEP_FAILED, step=error.node, code=code)

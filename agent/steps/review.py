@@ -27,13 +27,15 @@ async def review(state: RunState, runtime: Runtime[Deps]) -> RunState:
         title=f"Publish {_called(content)} as of {content.cover.as_of}",
         question="Publish this report? Approval holds for this digest alone.",
         detail=(
+            *filter(None, [state.get("refusal", "")]),
             f"red {counts.get('red', 0)}, amber {counts.get('amber', 0)}, green {counts.get('green', 0)}",
             f"{len(content.figures)} figures, {sum(f.verified for f in content.figures)} verified",
         ),
-        choices=("approve", "reject"),
+        choices=("approve", "edit", "reject"),
         report_digest=state["report_digest"],
         severity=severity_of(content),
         at_risk=at_risk(content),
+        edited_by=tuple(state.get("editors", [])),
     )
     return RunState(pending=pending.model_dump(mode="json"))
 

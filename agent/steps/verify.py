@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from langgraph.runtime import Runtime
@@ -15,9 +15,10 @@ from agent.sections import load_with_inputs
 from agent.state import SectionResult, SectionState
 from agent.steps.traced import tell
 from services.analysis.computations import COMPUTATIONS
+from services.analysis.context import Exhibit
+from services.analysis.failures import failed_claims, suspects
 from services.analysis.findings import SectionAnalysis
-from services.analysis.prose import Problem
-from services.analysis.verify import Verification, verify
+from services.analysis.verify import CLAIM_FAILED, Verification, verify
 from services.audit import content_digest, events
 from services.review import Finding
 
@@ -40,9 +41,8 @@ async def verify_section(state: SectionState, runtime: Runtime[Deps]) -> Section
         problems = [problem.model_dump(mode="json") for problem in verification.problems]
         if state["attempt"] < ANALYSIS_ATTEMPTS and deps.models.any_set:
             return SectionState(problems=problems, pending=None)
-        return SectionState(
-            problems=problems, pending=_refused(state, analysis.title, verification.problems)
-        )
+        pending = _refused(state, analysis, verification, exhibits)
+        return SectionState(problems=problems, pending=pending.model_dump(mode="json"))
     result = SectionResult(
         analysis=state["analysis"],
         outcomes=await deps.blobs.put_document(verification),
@@ -77,20 +77,32 @@ def next_step(state: SectionState) -> str:
     return "analyse" if state.get("problems") else "__end__"
 
 
-def _refused(state: SectionState, title: str, problems: Sequence[Problem]) -> dict[str, object]:
-    pending = Pending(
+def _refused(
+    state: SectionState,
+    analysis: SectionAnalysis,
+    verification: Verification,
+    exhibits: Mapping[str, Exhibit],
+) -> Pending:
+    """What a person decides on: the claims that failed, what else was refused, and the evidence."""
+    failed = failed_claims(analysis, verification, exhibits)[:_MOST_PROBLEMS]
+    problems = sorted(verification.problems, key=lambda problem: problem.code != CLAIM_FAILED)
+    return Pending(
         kind="failed_check",
         step="verify",
         section=state["section"],
-        title=f"Claims of the section “{title}” could not be verified",
+        title=f"Claims of the section “{analysis.title}” could not be verified",
         question="Try the section again, or leave it out and say so in the report?",
         code="A303",
         exit_code=6,
-        detail=(problems[0].message, f"tried {state['attempt']} times"),
+        detail=(
+            problems[0].message,
+            "tried once" if state["attempt"] == 1 else f"tried {state['attempt']} times",
+        ),
         choices=("approve", "reject"),
         findings=tuple(
             Finding(rule=problem.code, message=problem.message, hint=problem.where)
             for problem in problems[:_MOST_PROBLEMS]
         ),
+        claims=failed,
+        rests_on=suspects(analysis, verification, exhibits),
     )
-    return pending.model_dump(mode="json")

@@ -33,6 +33,7 @@ from services.errors import (
     Refused,
     Retryable,
     SignatureInvalid,
+    TextRefused,
     TooManyRequests,
 )
 
@@ -74,8 +75,16 @@ def status_of(error: AssayError) -> int:
 def problem(error: AssayError) -> Response:
     """The answer to a program's request that failed with *error*."""
     status = status_of(error)
+    more: dict[str, Any] = {}
+    if isinstance(error, TextRefused):
+        more = {"errors": [{"field": word, "problem": why} for word, why in error.problems]}
     return _answer(
-        status, error.message, error.hint, code=error.code, headers=_headers_of(error, status)
+        status,
+        error.message,
+        error.hint,
+        code=error.code,
+        headers=_headers_of(error, status),
+        **more,
     )
 
 

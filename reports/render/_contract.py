@@ -123,6 +123,8 @@ class JsonFinding(Frozen):
     action_runs: Sentence
     author: str
     prose_author: str
+    edited: bool
+    """Whether a person has worded it anew."""
 
 
 class JsonColumn(Frozen):

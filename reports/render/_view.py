@@ -14,6 +14,7 @@ from reports.document import (
     Figure,
     Method,
     Prose,
+    RenderedFinding,
     RenderedTable,
     Report,
     ReportContent,
@@ -286,6 +287,20 @@ def written_by(author: Author) -> str:
     return "the rules" if author.kind == "rules" else f"model {author.name}"
 
 
+def byline(found: RenderedFinding) -> str:
+    """Who found and worded it, where that was not the rules alone; empty otherwise."""
+    said = []
+    if "model" in {found.author.kind, found.prose_author.kind}:
+        said = [
+            f"found by {written_by(found.author)}",
+            f"worded by {written_by(found.prose_author)}",
+        ]
+    if found.edited:
+        said.append("edited by a reviewer")
+    text = ", ".join(said)
+    return text[:1].upper() + text[1:]
+
+
 def parameters_text(parameters: dict[str, str]) -> str:
     """`confidence 0.99, window 500`."""
     return ", ".join(f"{name} {value}" for name, value in parameters.items())
@@ -305,9 +320,10 @@ def counted(number: int, noun: str) -> str:
 
 def author_lines(report: Report) -> Sequence[str]:
     """Who wrote what, a sentence each."""
+    edited = sum(f.edited for section in report.content.sections for f in section.findings)
     return [
         f"{credit.role.upper() if credit.role == 'sql' else credit.role.capitalize()}: "
         f"{written_by(credit.author)}, {credit.kept:,} of {credit.offered:,} kept"
         + (f"; {credit.note}" if credit.note else "")
         for credit in report.content.cover.authorship
-    ]
+    ] + ([f"Editor: a reviewer, {counted(edited, 'finding')}"] if edited else [])

@@ -103,7 +103,7 @@ def _template() -> jinja2.Template:
         day=formats.display_date,
         moment=_view.moment,
         text=_view.plain_text,
-        author=_view.written_by,
+        byline=_view.byline,
         parameters=_view.parameters_text,
         exact=_view.exact,
         counted=_view.counted,

@@ -157,6 +157,7 @@ def _finding(view: View, found: RenderedFinding) -> contract.JsonFinding:
         action_runs=_runs(found.action),
         author=_author(found.author),
         prose_author=_author(found.prose_author),
+        edited=found.edited,
     )
 
 

@@ -102,6 +102,8 @@ def _finding(found: RenderedFinding) -> Iterator[str]:
     shape = _SHAPES[_view.SEVERITY_STATUS[found.severity]]
     yield f"### {shape} {escaped(found.subject)} ({_view.SEVERITY_WORDS[found.severity].lower()})"
     yield paragraph(plain_text(found.prose))
+    if said := _view.byline(found):
+        yield f"*{escaped(said)}*"
     if found.action:
         yield f"**Action:** {escaped(plain_text(found.action))}"
 

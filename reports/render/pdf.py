@@ -132,17 +132,13 @@ def _section(view: View, section: Section, drawings: Mapping[str, Drawing]) -> d
 
 
 def _finding(found: RenderedFinding) -> dict[str, Any]:
-    model = "model" in {found.author.kind, found.prose_author.kind}
     return {
         "subject": found.subject,
         "severity": _view.SEVERITY_WORDS[found.severity],
         "status": _view.SEVERITY_STATUS[found.severity],
         "prose": _runs(found.prose),
         "action": _runs(found.action),
-        "by": f"Found by {_view.written_by(found.author)}, "
-        f"worded by {_view.written_by(found.prose_author)}"
-        if model
-        else "",
+        "by": _view.byline(found),
     }
 
 

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
+from typing import Final
 
 from services.analysis import formats
 from services.analysis._arithmetic import limit_status
@@ -29,6 +30,9 @@ from services.analysis.findings import (
     TextCell,
 )
 from services.analysis.prose import Problem, check_label, check_prose, slots_of
+
+CLAIM_FAILED: Final = "claim.failed"
+"""Code of a claim that could not be recomputed as it was made."""
 
 
 class Checks:
@@ -72,7 +76,7 @@ class Checks:
             if not claim.id.startswith(f"{self._analysis.section}."):
                 yield _problem("claim.id", where, "the id does not begin with the section's")
             if not outcome.verified:
-                yield _problem("claim.failed", where, outcome.reason)
+                yield _problem(CLAIM_FAILED, where, outcome.reason)
             yield from check_label(claim.label, where=where, exempt=_stated_numbers(claim))
             if isinstance(claim, AbsenceClaim):
                 yield from check_label(claim.reason, where=where)

@@ -10,11 +10,11 @@ from typing import Final
 from services.analysis import _lexicon as lexicon
 from services.analysis._binding import Binding
 from services.analysis._mending import slotted
-from services.analysis._slots import Slot, slots_of
-from services.analysis._words import word_holds, words_for
-from services.analysis.claims import Claim, ComparisonClaim, Outcome
+from services.analysis._saying import Saying
+from services.analysis._slots import slots_of
+from services.analysis.claims import Claim, Outcome
 from services.analysis.findings import Finding
-from services.analysis.prose import check_prose, render_prose
+from services.analysis.prose import check_prose
 
 _SLOT: Final = re.compile(r"\{[^{}]*\}(?:['\u2019]s\b)?")
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+")
@@ -54,9 +54,12 @@ class Narration:
         self.finding = finding
         self.sentences = _SENTENCE_END.split(finding.prose)
         self._names = tuple(dict.fromkeys(slot.claim for slot in slots_of(finding.prose)))
-        self._claims = {name: claims[name] for name in self._names}
-        self._outcomes = {name: outcomes[name] for name in self._names}
         self._binding = Binding(finding.prose, claims, outcomes)
+        self._saying = Saying(
+            {name: claims[name] for name in self._names},
+            {name: outcomes[name] for name in self._names},
+            self._binding,
+        )
 
     @property
     def prose(self) -> str:
@@ -71,40 +74,42 @@ class Narration:
         """
         if not self._binding.is_clear:
             return False
-        return not self.problems(index, self.bound(index, self._prints(self.sentences[index])))
+        return not self.problems(
+            index, self.bound(index, self._saying.prints(self.sentences[index]))
+        )
 
     def described(self, index: int) -> str:
         """A sentence for a prompt, with what stands before it and the words that are true of it."""
         draft = self.sentences[index]
         compared = dict.fromkeys(slot.claim for slot in slots_of(draft) if slot.word)
-        words = dict.fromkeys(word for name in compared for word in self._true_words(name))
+        words = dict.fromkeys(word for name in compared for word in self._saying.true_words(name))
         return (
-            f"Before it: {self._prints(' '.join(self.sentences[:index])) or 'nothing'}\n"
+            f"Before it: {self._saying.prints(' '.join(self.sentences[:index])) or 'nothing'}\n"
             f"True words: {', '.join(words) or 'none'}\n"
-            f"Sentence: {self._prints(draft)}"
+            f"Sentence: {self._saying.prints(draft)}"
         )
 
     def bound(self, index: int, text: str) -> str:
         """*text* with a slot for each figure, name, date and word that it copies from a claim."""
         printed: dict[str, dict[str, None]] = {}
-        drafted = map(_written, slots_of(self.sentences[index]))
-        others = map(_written, slots_of(self.finding.prose))
+        drafted = (slot.written for slot in slots_of(self.sentences[index]))
+        others = (slot.written for slot in slots_of(self.finding.prose))
         for slot in (*drafted, *others, *(f"{{{name}}}" for name in self._names)):
             if not slots_of(slot)[0].word and not slot.endswith("@label}"):
-                printed.setdefault(self._prints(slot), {})[slot] = None
+                printed.setdefault(self._saying.prints(slot), {})[slot] = None
         slots = {said: tuple(found) for said, found in printed.items()}
         return slotted(text, slots, self._words(self.sentences[index]))
 
     def is_draft(self, index: int, text: str) -> bool:
         """Whether *text* reads like the sentence as it is."""
-        return self._prints(text) == self._prints(self.sentences[index])
+        return self._saying.prints(text) == self._saying.prints(self.sentences[index])
 
     def problems(self, index: int, text: str) -> tuple[str, ...]:
         """Why *text* may not take the place of sentence *index*, said so that it can be repaired."""
-        if found := check_prose(text, self._claims, self._outcomes):
+        if found := check_prose(text, self._saying.claims, self._saying.outcomes):
             return tuple(dict.fromkeys(_REASONS.get(p.code, p.message) for p in found))
-        wanted = filter(self._binds, slots_of(self.sentences[index]))
-        lost = [self._prints(_written(slot)) for slot in wanted if not self._keeps(text, slot)]
+        wanted = filter(self._saying.binds, slots_of(self.sentences[index]))
+        lost = [self._saying.prints(slot.written) for slot in self._saying.lost(wanted, text)]
         lost += self._binding.lost(self.sentences[index], text)
         kept = [f"keep '{said}'" for said in dict.fromkeys(lost)]
         new = [f"'{word}' is not said by the finding" for word in self._new_words(text)]
@@ -136,8 +141,8 @@ class Narration:
     @cached_property
     def _vocabulary(self) -> frozenset[str]:
         """Words of the draft as printed, the subject and the labels, in singular and plural."""
-        labels = (claim.label for claim in self._claims.values())
-        printed = self._prints(self.finding.prose)
+        labels = (claim.label for claim in self._saying.claims.values())
+        printed = self._saying.prints(self.finding.prose)
         words = set(_WORD.findall(" ".join((printed, self.finding.subject, *labels)).lower()))
         return frozenset(words | {f"{w}s" for w in words} | {w.removesuffix("s") for w in words})
 
@@ -145,39 +150,7 @@ class Narration:
         """The slot of each word of direction that is true of exactly one claim compared in *draft*."""
         slots: dict[str, list[str]] = {}
         for name in dict.fromkeys(slot.claim for slot in slots_of(draft) if slot.word):
-            for word in self._true_words(name):
+            for word in self._saying.true_words(name):
                 if lexicon.DIRECTION_WORDS.fullmatch(word):
                     slots.setdefault(word, []).append(f"{{{name}:{word}}}")
         return {word: found[0] for word, found in slots.items() if len(found) == 1}
-
-    def _true_words(self, name: str) -> list[str]:
-        claim, outcome = self._claims[name], self._outcomes[name]
-        return [word for word in words_for(claim) if word_holds(word, claim, outcome)]
-
-    def _prints(self, text: str) -> str:
-        runs = render_prose(text, self._claims, self._outcomes)
-        return "".join(run.text for run in runs)
-
-    def _binds(self, slot: Slot) -> bool:
-        """All that the draft prints is to be kept, and its comparisons: nothing may get lost."""
-        if slot.word:
-            return isinstance(self._claims[slot.claim], ComparisonClaim)
-        return slot.name not in {"label", "method"}
-
-    def _keeps(self, text: str, wanted: Slot) -> bool:
-        """Whether *text* says what slot *wanted* says, of a comparison perhaps in another word."""
-        said = slots_of(text)
-        if wanted.word:
-            return any(slot.word for slot in said if slot.claim == wanted.claim)
-        return any(self._tells(slot, wanted) for slot in said if not slot.word)
-
-    def _tells(self, slot: Slot, wanted: Slot) -> bool:
-        if slot.claim == wanted.claim and wanted.name == "size":
-            return True
-        is_same = bool(wanted.name) or self._binding.agree(slot.claim, wanted.claim)
-        return is_same and self._prints(_written(slot)) == self._prints(_written(wanted))
-
-
-def _written(slot: Slot) -> str:
-    ending = f":{slot.word}" if slot.word else f"@{slot.name}" if slot.name else ""
-    return f"{{{slot.claim}{ending}}}"

@@ -19,6 +19,12 @@ class Slot(NamedTuple):
     start: int
     end: int
 
+    @property
+    def written(self) -> str:
+        """As it stands in prose."""
+        ending = f":{self.word}" if self.word else f"@{self.name}" if self.name else ""
+        return f"{{{self.claim}{ending}}}"
+
 
 def slots_of(text: str) -> tuple[Slot, ...]:
     """The slots of *text*, in order."""

@@ -66,6 +66,8 @@ class Finding(Frozen):
     """Slotted sentence: who should do what; empty when nobody needs to act."""
     author: Author = Author()
     prose_author: Author = Author()
+    edited: bool = False
+    """Whether a person has worded the prose anew since."""
 
 
 class TextCell(Frozen):

@@ -31,6 +31,8 @@ class Problem(Frozen):
     code: str
     where: str
     message: str
+    word: str = ""
+    """What of the text it is about, as it was written."""
 
 
 class Run(NamedTuple):
@@ -66,7 +68,8 @@ def check_prose(
     """
     found = [*_outside(text, directions=directions), *_inside(text, claims, outcomes)]
     return tuple(
-        Problem(code=code, where=where, message=message) for code, message in dict.fromkeys(found)
+        Problem(code=code, where=where, message=message, word=word)
+        for code, message, word in dict.fromkeys(found)
     )
 
 
@@ -80,9 +83,11 @@ def check_label(
     """
     bare = lexicon.TERMS.sub(_TERM_MARK, text)
     numbers = (run for run in re.findall(r"\d+(?:[.,]\d+)*", bare) if run not in exempt)
-    found = [("prose.digit", f"the number {run} is not a claim") for run in numbers]
+    found = [("prose.digit", f"the number {run} is not a claim", run) for run in numbers]
     found += _words_of(bare, directions=False)
-    return tuple(Problem(code=code, where=where, message=message) for code, message in found)
+    return tuple(
+        Problem(code=code, where=where, message=message, word=word) for code, message, word in found
+    )
 
 
 def render_prose(
@@ -99,13 +104,13 @@ def render_prose(
     return tuple(run for run in runs if run.text)
 
 
-_Found = tuple[str, str]
-"""Code and message."""
+_Found = tuple[str, str, str]
+"""Code, message, and the word that it is about."""
 
 
 def _outside(text: str, *, directions: bool) -> Iterator[_Found]:
     if not _MARKS.isdisjoint(text):
-        yield "prose.symbol", "private-use characters may not be used"
+        yield "prose.symbol", "private-use characters may not be used", ""
         return
     bare = lexicon.TERMS.sub(_TERM_MARK, _marked(text))
     yield from _characters(bare)
@@ -129,14 +134,23 @@ def _characters(bare: str) -> Iterator[_Found]:
             continue
         category = unicodedata.category(character)
         if category in {"Nd", "Nl", "No"}:
-            yield "prose.digit", f"write no digit ({character}); name the claim in a slot instead"
+            message = f"write no digit ({character}); name the claim in a slot instead"
+            yield "prose.digit", message, _word_with(character, bare)
         elif character in "{}":
             yield (
                 "prose.slot",
                 "a brace does not belong to a slot of the form {id}, {id:word} or {id@name}",
+                _word_with(character, bare),
             )
         elif not _is_latin(character):
-            yield "prose.symbol", f"the character U+{ord(character):04X} may not be used in prose"
+            message = f"the character U+{ord(character):04X} may not be used in prose"
+            yield "prose.symbol", message, character
+
+
+def _word_with(character: str, bare: str) -> str:
+    """The first word of *bare* that holds *character*, without marks and the stop behind it."""
+    word = next(word for word in bare.split() if character in word)
+    return "".join(c for c in word if c not in _MARKS).rstrip(".,;:")
 
 
 def _is_latin(character: str) -> bool:
@@ -148,19 +162,23 @@ def _words_of(bare: str, *, directions: bool) -> Iterator[_Found]:
         yield (
             "prose.date",
             f"'{match.group()}' is a date or an amount; use a slot such as {{id@as_of}}",
+            match.group(),
         )
     for match in lexicon.DATES.finditer(bare):
-        yield "prose.date", f"'{match.group()}' is a date; use a slot such as {{id@as_of}}"
+        message = f"'{match.group()}' is a date; use a slot such as {{id@as_of}}"
+        yield "prose.date", message, match.group()
     # Ligatures and wide letters are read as what they look like.
     for word in _WORD.findall(unicodedata.normalize("NFKC", bare)):
         if lexicon.NUMBER_WORDS.fullmatch(word):
-            yield "prose.number_word", f"'{word}' is a number in words; use a slot or reword"
+            message = f"'{word}' is a number in words; use a slot or reword"
+            yield "prose.number_word", message, word
         elif lexicon.DATE_WORDS.fullmatch(word):
-            yield "prose.date", f"'{word}' is a date; use a slot such as {{id@as_of}}"
+            yield "prose.date", f"'{word}' is a date; use a slot such as {{id@as_of}}", word
         elif directions and lexicon.DIRECTION_WORDS.fullmatch(word):
             yield (
                 "prose.direction",
                 f"'{word}' compares or says a direction; put it in a checked slot {{id:word}} or reword",
+                word,
             )
 
 
@@ -168,9 +186,9 @@ def _neighbours(bare: str) -> Iterator[_Found]:
     for match in re.finditer(f"[{_FIGURE_MARK}{_SLOT_MARK}]", bare):
         before, after = bare[: match.start()], bare[match.end() :]
         if before and not (before[-1].isspace() or before[-1] in _OPENING):
-            yield "prose.slot", f"put a space before the slot, not '{before[-1]}'"
+            yield "prose.slot", f"put a space before the slot, not '{before[-1]}'", before[-1]
         if after and (after[0].isalnum() or after[0] in _MARKS):
-            yield "prose.slot", "put a space after the slot"
+            yield "prose.slot", "put a space after the slot", ""
         if match.group() == _FIGURE_MARK:
             yield from _beside_figure(before, after)
 
@@ -178,10 +196,12 @@ def _neighbours(bare: str) -> Iterator[_Found]:
 def _beside_figure(before: str, after: str) -> Iterator[_Found]:
     last = re.search(r"([^\W\d_]+)\s+$", before[-24:])
     if last and lexicon.HEDGES.fullmatch(last[1]):
-        yield "prose.hedge", f"'{last[1]}' before a slot changes the figure; leave it out"
+        message = f"'{last[1]}' before a slot changes the figure; leave it out"
+        yield "prose.hedge", message, last[1]
     following = re.match(r"[\s-]*([^\W\d_]+)", after)
     if following and lexicon.UNITS_AFTER.fullmatch(following[1]):
-        yield "prose.slot", f"a slot prints its own unit; leave out '{following[1]}'"
+        message = f"a slot prints its own unit; leave out '{following[1]}'"
+        yield "prose.slot", message, following[1]
 
 
 def _negations(text: str) -> Iterator[_Found]:
@@ -193,6 +213,7 @@ def _negations(text: str) -> Iterator[_Found]:
                 yield (
                     "prose.negation",
                     f"'{word}' turns the sense of a checked word; say what is so",
+                    word,
                 )
 
 
@@ -202,17 +223,19 @@ def _inside(
     for slot in slots_of(text):
         claim, outcome = claims.get(slot.claim), outcomes.get(slot.claim)
         if claim is None or outcome is None:
-            yield "prose.slot", f"there is no claim {slot.claim}"
+            yield "prose.slot", f"there is no claim {slot.claim}", slot.written
         elif not outcome.verified:
-            yield "prose.unverified", f"claim {slot.claim} does not hold: {outcome.reason}"
+            message = f"claim {slot.claim} does not hold: {outcome.reason}"
+            yield "prose.unverified", message, slot.written
         elif slot.word and not word_holds(slot.word, claim, outcome):
             allowed = [word for word in words_for(claim) if word_holds(word, claim, outcome)]
             yield (
                 "prose.word",
                 f"'{slot.word}' is not true of claim {slot.claim}; true words: {', '.join(allowed)}",
+                slot.word,
             )
         elif slot.name and _attribute(slot.name, claim, outcome) is None:
-            yield "prose.slot", f"claim {slot.claim} has no {slot.name}"
+            yield "prose.slot", f"claim {slot.claim} has no {slot.name}", slot.written
 
 
 def _filled(slot: Slot, claim: Claim, outcome: Outcome) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from services.analysis._checks import Checks
+from services.analysis._checks import CLAIM_FAILED, Checks
 from services.analysis._recompute import Recomputation
 from services.analysis.claims import Outcome, evidence_of
 from services.analysis.context import Computation, Exhibit
@@ -18,7 +18,7 @@ from services.analysis.prose import Problem
 from services.errors import AssayError
 from services.evidence import ComputationSource, Frozen, make_evidence
 
-__all__ = ["Problem", "Verification", "check_evidence", "verify"]
+__all__ = ["CLAIM_FAILED", "Problem", "Verification", "check_evidence", "verify"]
 
 
 class Verification(Frozen):

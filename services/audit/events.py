@@ -21,6 +21,7 @@ What the audit log records: the name of each event, and what its entry says.
 | `query.run`          | section, evidence, rows, complete                                          |
 | `model.called`       | section, role, model, schema, prompt, answer (digests), input_tokens,      |
 |                      | output_tokens, outcome, seconds                                            |
+| `finding.edited`     | section, finding, report (digest before), by*, before*, after*             |
 | `claims.checked`     | section, attempt, claims, problems                                         |
 | `claim.refused`      | section, attempt, code, what (digest of the place and the message)         |
 | `review.opened`      | item, kind, step, section                                                  |
@@ -95,6 +96,7 @@ STEP_FAILED: Final = "step.failed"
 STATEMENT_CHECKED: Final = "statement.checked"
 QUERY_RUN: Final = "query.run"
 MODEL_CALLED: Final = "model.called"
+FINDING_EDITED: Final = "finding.edited"
 CLAIMS_CHECKED: Final = "claims.checked"
 CLAIM_REFUSED: Final = "claim.refused"
 REVIEW_OPENED: Final = "review.opened"
@@ -138,7 +140,9 @@ SCHEDULE_PAUSED: Final = "schedule.paused"
 SCHEDULE_RESUMED: Final = "schedule.resumed"
 SCHEDULE_REMOVED: Final = "schedule.removed"
 
-PERSONAL: Final = frozenset({"by", "person", "requested_by", "reviewer", "reason", "note", "text"})
+PERSONAL: Final = frozenset(
+    {"by", "person", "requested_by", "reviewer", "reason", "note", "text", "before", "after"}
+)
 """Fields whose values are kept beside the log, so that they can be erased."""
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
+from services.analysis.failures import FailedClaim
 from services.errors import Invalid
 from services.evidence import Frozen
 from services.store import UtcTime
@@ -41,8 +42,16 @@ class Edit(Frozen):
 
     kind: Literal["edit"] = "edit"
     text: _Words
-    of: Literal["question", "query"] = "question"
-    """Whether the text is the question worded anew, or the refused query as SQL."""
+    of: Literal["question", "query", "finding"] = "question"
+    """Whether the text is the question worded anew, the refused query as SQL, or a finding's text."""
+    finding: str = ""
+    """Id of the finding whose text it is, with placeholders; empty for the others."""
+
+    @model_validator(mode="after")
+    def _names_its_finding(self) -> Self:
+        if bool(self.finding) != (self.of == "finding"):
+            raise ValueError("the text of a finding names it, and no other does")
+        return self
 
 
 class Reject(Frozen):
@@ -181,7 +190,11 @@ class ReviewItem(Frozen):
     query: str = ""
     """The statement that was refused."""
     findings: tuple[Finding, ...] = ()
-    """What the guard has against it."""
+    """What the guard has against it, or what the checks have against a section."""
+    claims: tuple[FailedClaim, ...] = ()
+    """The claims that do not hold."""
+    rests_on: tuple[str, ...] = ()
+    """Ids of the evidence that it is about."""
     breach: Breach | None = None
     """What a breach is about; None of any other kind."""
     version: int = 1
@@ -189,6 +202,8 @@ class ReviewItem(Frozen):
     needed: int = 1
     approvers: tuple[str, ...] = ()
     """Who alone may approve; everybody whose role lets them when it is empty."""
+    edited_by: tuple[str, ...] = ()
+    """Who has edited what it is about."""
     votes: tuple[Vote, ...] = ()
     assignee: str | None = None
     away: Away | None = None
@@ -273,5 +288,6 @@ def parse_decision(content: Any) -> Decision:
     except ValidationError as error:
         raise Invalid(
             "The decision is not understood.",
-            hint="Edit and respond need a text, reject a reason; approve may carry a note.",
+            hint="Edit and respond need a text, reject a reason; approve may carry a note, and the "
+            "text of a finding names the finding.",
         ) from error

@@ -37,5 +37,6 @@ def renamed(item: ReviewItem, person: str, name: str) -> ReviewItem:
             ),
             "breach": breach and breach.model_copy(update={"owner": put(breach.owner)}),
             "approvers": tuple(put(one) for one in item.approvers),
+            "edited_by": tuple(put(one) for one in item.edited_by),
         }
     )

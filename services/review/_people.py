@@ -193,6 +193,11 @@ def check_approver(item: ReviewItem, by: str, *, approvals: int) -> None:
             f"{by} asked for run {item.run_id}, and cannot give item {item.id} its second approval.",
             hint="Four eyes: somebody who neither asked for it nor approved first gives it.",
         )
+    if item.approved_by and by in item.edited_by:
+        raise DecisionRefused(
+            f"{by} has edited the report of run {item.run_id}, and cannot give item {item.id} its second approval.",
+            hint="Four eyes: somebody who neither edited it nor approved first gives it.",
+        )
 
 
 def _given(item: ReviewItem, person: str) -> dict[str, Any]:

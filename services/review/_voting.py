@@ -8,7 +8,7 @@ from typing import Final
 from services.errors import DecisionRefused, Invalid
 from services.evidence import Frozen
 
-from ._items import Approve, Decision, Reject, Respond, ReviewItem, Vote
+from ._items import Approve, Decision, Edit, Reject, Respond, ReviewItem, Vote
 from ._people import changed, check_approver, check_claim, check_open, check_version
 
 _MOST_REMARKS: Final = 100
@@ -141,9 +141,21 @@ def _check_choice(item: ReviewItem, ballot: Ballot) -> None:
             "A breach is acknowledged with what is done about it.",
             hint="Say it in the note; nothing was recorded.",
         )
+    if isinstance(ballot.decision, Edit):
+        _check_edit(item, ballot.decision)
     seen = ballot.report_digest
     if isinstance(ballot.decision, Approve) and seen not in (None, item.report_digest):
         raise DecisionRefused(
             f"Item {item.id} is about another version of the report than the one approved.",
+            hint=f"Look at it again with `assay review show {item.id}`.",
+        )
+
+
+def _check_edit(item: ReviewItem, edit: Edit) -> None:
+    """A draft has texts of findings to edit; whatever else waits has a question, or a query."""
+    if (edit.of == "finding") != (item.kind == "publication"):
+        takes = "the text of a finding" if item.kind == "publication" else "a question or a query"
+        raise DecisionRefused(
+            f"Item {item.id} takes an edit of {takes}.",
             hint=f"Look at it again with `assay review show {item.id}`.",
         )

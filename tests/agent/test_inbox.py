@@ -61,14 +61,21 @@ decisions = st.one_of(
 )  # fmt: skip
 
 
+def fitting(item: ReviewItem, decision: Decision) -> Decision:
+    """A draft is edited in the text of a finding, whatever else waits in its question."""
+    if isinstance(decision, Edit) and item.kind == "publication":
+        return Edit(text=decision.text, of="finding", finding="market.var")
+    return decision
+
+
 def in_agent_inbox(item: ReviewItem, decision: Decision) -> dict[str, Any]:
     """The answer that Agent Inbox sends for a decision."""
     action = human_interrupt(item).model_dump(mode="json")["action_request"]
     match decision:
         case Approve():
             return {"type": "accept", "args": None}
-        case Edit(text=text):
-            args = {**action["args"], "text": text}
+        case Edit(text=text, finding=finding):
+            args = {**action["args"], "text": text} | ({"finding": finding} if finding else {})
             return {"type": "edit", "args": {**action, "args": args}}
         case Reject(reason=reason):
             return {"type": "ignore", "args": reason}
@@ -82,8 +89,8 @@ def in_middleware(item: ReviewItem, decision: Decision) -> dict[str, Any]:
     match decision:
         case Approve():
             one: dict[str, Any] = {"type": "approve"}
-        case Edit(text=text):
-            args = {**action["args"], "text": text}
+        case Edit(text=text, finding=finding):
+            args = {**action["args"], "text": text} | ({"finding": finding} if finding else {})
             one = {"type": "edit", "edited_action": {"name": action["name"], "args": args}}
         case Reject(reason=reason):
             one = {"type": "reject", "message": reason}
@@ -98,6 +105,7 @@ def test_an_answer_comes_back_as_the_same_decision(
     item: ReviewItem, decision: Decision, as_list: bool
 ) -> None:
     """In both shapes an allowed answer is the decision it stands for; another is refused."""
+    decision = fitting(item, decision)
     one = in_agent_inbox(item, decision)
     for answer in ([one] if as_list else one, in_middleware(item, decision)):
         if decision.kind in item.choices:
@@ -221,6 +229,7 @@ def test_a_wait_reads_in_both_shapes_and_in_its_own(item: ReviewItem, decision: 
     pending = Pending(step="review", **{**fields, "section": item.section or ""})
     plain = pending.model_dump(mode="json")
     value = shown(plain)
+    decision = fitting(item, decision)
 
     assert pending == Pending.of(value) == Pending.of(plain)
     assert human_interrupt(pending) == shapes.HumanInterrupt.model_validate(

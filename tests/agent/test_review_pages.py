@@ -277,6 +277,8 @@ async def test_nothing_that_anyone_wrote_runs_in_a_page(runner: Runner) -> None:
         report_digest=report.digest,
         detail=(EVIL,),
         findings=({"rule": EVIL, "message": EVIL, "hint": EVIL},),
+        claims=(dict.fromkeys(("claim", "label", "expected", "found", "reason"), EVIL),),
+        edited_by=(EVIL,),
         question_of_run=EVIL,
         requested_by=EVIL,
         **evil,

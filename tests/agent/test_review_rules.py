@@ -123,10 +123,10 @@ async def test_an_edited_query_passes_the_guard_again(make_runner: Any, home: Ho
 
 
 async def test_what_has_no_query_takes_no_edit_of_one(runner: Runner) -> None:
-    """The choice is not offered, and the answer says so."""
+    """A draft takes the text of a finding, and the answer says so."""
     await report(runner, "r1")
 
-    with pytest.raises(DecisionRefused, match="does not take 'edit'"):
+    with pytest.raises(DecisionRefused, match="takes an edit of the text of a finding"):
         await runner.decide("r1", Edit(text="SELECT 1", of="query"), by="Ada")
 
 

@@ -69,7 +69,7 @@ async def test_a_thread_runs_and_is_answered_in_agent_inbox(
         done = await opened.ainvoke(Command(resume=[{"type": "accept", "args": None}]), thread)
 
     wait = asked["__interrupt__"][0].value
-    assert ("publication", True, ["approve", "reject"]) == (
+    assert ("publication", True, ["approve", "edit", "reject"]) == (
         wait["action_request"]["action"],
         wait["config"]["allow_accept"],
         wait["review_configs"][0]["allowed_decisions"],

@@ -87,7 +87,7 @@ def test_a_question_is_made_clear_without_a_script(visit: Visits, site: Site) ->
         lambda: item if (item := waits(site, "vague")).kind == "publication" else None
     )
 
-    assert ("approve", "reject") == publication.choices
+    assert ("approve", "edit", "reject") == publication.choices
 
 
 def test_a_form_that_is_out_of_date_is_told_what_changed(visit: Visits, site: Site) -> None:

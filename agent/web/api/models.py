@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 from agent.history import Moment
 from agent.intake import RUN_ID, RUN_NAME
 from agent.request import FORMATS, Format, Request, Trigger
+from services.analysis.editing import EditableText
 from services.audit import AuditEntry
 from services.evidence import Frozen
 from services.review import ReviewItem
@@ -349,10 +350,24 @@ class Text(Frozen):
 
 
 class EditedText(Text):
-    """The question worded anew, or SQL in place of a refused query; the guard checks that again."""
+    """
+    The question worded anew, SQL in place of a refused query, or a finding's text.
+
+    The guard checks SQL again; a finding's text has placeholders, and passes the checks of its claims.
+    """
 
     text: str = Field(min_length=1, max_length=20_000, pattern=r"\S")
-    of: Literal["question", "query"] = "question"
+    of: Literal["question", "query", "finding"] = "question"
+    finding: str = Field(default="", max_length=300)
+    """Id of the finding, for its text."""
+
+
+class Texts(Frozen):
+    """The texts of a draft's findings, with everything that may stand in each."""
+
+    model_config = example({"texts": []})
+
+    texts: tuple[EditableText, ...]
 
 
 class ClaimWish(Frozen):

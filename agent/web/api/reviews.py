@@ -6,9 +6,11 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
+from agent.exhibits import ReviewDetail, detail_of
+from agent.texts import texts_of
 from agent.web import cursors
 from agent.web.access import needs
-from agent.web.api.models import Approval, EditedText, Rejection, ReviewList, Text
+from agent.web.api.models import Approval, EditedText, Rejection, ReviewList, Text, Texts
 from agent.web.cursors import Cursor, Limit
 from agent.web.serving import promptly, runner_of
 from services.access import Identity
@@ -67,9 +69,20 @@ async def list_reviews(  # noqa: PLR0913, PLR0917 (a parameter of the query each
 
 
 @router.get("/{item_id}", operation_id="showReview")
-async def show(request: Request, item_id: ItemId, who: Reader) -> ReviewItem:
-    """One item with everything a decision needs."""
-    return await visible_item(request, who, item_id)
+async def show(request: Request, item_id: ItemId, who: Reader) -> ReviewDetail:
+    """One item with everything a decision needs, the first rows of its evidence among it."""
+    item = await visible_item(request, who, item_id)
+    async with promptly():
+        return await detail_of(runner_of(request).stores, item)
+
+
+@router.get("/{item_id}/texts", operation_id="listReviewTexts")
+async def texts(request: Request, item_id: ItemId, who: Reader) -> Texts:
+    """What may be edited of the draft that an item is about; nothing for other items."""
+    item = await visible_item(request, who, item_id)
+    runner = runner_of(request)
+    async with promptly():
+        return Texts(texts=await texts_of(runner.stores, runner.graph, item))
 
 
 @router.post("/{item_id}/approve", operation_id="approveReview")
@@ -106,8 +119,9 @@ async def edit(
     body: EditedText,
     key: DecisionKey = "",
 ) -> ReviewItem:
-    """Go on with another input than the one that failed."""
-    decision = parse_decision({"kind": "edit", "text": body.text, "of": body.of})
+    """Go on with another input than the one that failed, or with another text of a draft's finding."""
+    said = body.model_dump(include={"text", "of", "finding"})
+    decision = parse_decision({"kind": "edit", **said})
     return await _decide(request, who, item_id, decision, version=body.version, key=key)
 
 

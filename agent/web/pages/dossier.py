@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from agent.comparison import Difference, compared, previous
+from agent.exhibits import Sample, samples_of
 from agent.stakes import severity_of
 from agent.web.library import Library
 from reports.document import EvidenceRecord, Figure, RenderedFinding, ReportContent, StatusRow
+from services.analysis.failures import MASK
 from services.evidence import Frozen, Plain
 from services.review import ReviewItem, Severity, similar
 from services.store import RunRecord
@@ -68,6 +70,8 @@ class Dossier(Frozen):
     """Whether the run's report is another than the one the item is about."""
     changes: Changes | None
     similar: tuple[ReviewItem, ...]
+    samples: tuple[Sample, ...]
+    """The first rows of what an item other than a publication rests on."""
 
 
 async def dossier_of(library: Library, item: ReviewItem) -> Dossier:
@@ -86,6 +90,7 @@ async def dossier_of(library: Library, item: ReviewItem) -> Dossier:
         if content is not None and item.is_awaited
         else None,
         similar=similar(item, earlier),
+        samples=await samples_of(stores, item),
     )
 
 
@@ -157,7 +162,7 @@ def masked(record: EvidenceRecord) -> EvidenceRecord:
     """The statement and its first rows, without what is confidential in them."""
     hidden = {column.name for column in record.columns if column.sensitivity == _HIDDEN}
     rows: tuple[dict[str, Plain], ...] = tuple(
-        {name: "•••" if name in hidden else value for name, value in row.items()}
+        {name: MASK if name in hidden else value for name, value in row.items()}
         for row in record.sample
     )
     return record.model_copy(update={"sample": rows})

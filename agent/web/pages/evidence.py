@@ -20,14 +20,13 @@ from reports.document import Figure
 from reports.render import words
 from services.access import Identity
 from services.analysis import formats
+from services.analysis.failures import MASK
 from services.errors import NotFound
 from services.evidence import ColumnType, ComputationSource, Scalar, Table
 from services.store import RunRecord
 
 router = APIRouter(include_in_schema=False)
 Reader = Annotated[Identity, Depends(needs("read"))]
-MASK: Final = "•••"
-"""What stands for a value of a confidential column."""
 _PAGE: Final = 200
 
 

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from agent.desk import Desk
 from agent.people import permission_for
 from agent.web.access import Who, checked_form
+from agent.web.pages.review_texts import text_page
 from agent.web.pages.reviews import item_page, visible_item
 from agent.web.problems import status_of
 from agent.web.serving import promptly, runner_of
@@ -35,10 +36,15 @@ class _Sent(Frozen):
     kind: str = ""
     text: Annotated[str, Field(max_length=_LONGEST)] = ""
     of: str = "question"
+    finding: Annotated[str, Field(max_length=300)] = ""
     digest: str = ""
     confirm: Annotated[str, Field(max_length=300)] = ""
     action: str = ""
     to: Annotated[str, Field(max_length=300)] = ""
+
+    @property
+    def edits_finding(self) -> bool:
+        return (self.kind, self.of) == ("edit", "finding")
 
     @property
     def kept(self) -> dict[str, str]:
@@ -63,7 +69,9 @@ async def decide(request: Request, who: Who, item_id: str) -> Response:
         )
         if not decided.is_awaited and (decided.status == "decided" or sent.kind == "respond"):
             return _TOLD_OF_BREACH[sent.kind]
-        return "voted" if decided.status == "open" else sent.kind
+        if decided.status == "open":
+            return "voted"
+        return "finding" if sent.edits_finding else sent.kind
 
     return await _acted(request, who, item_id, work)
 
@@ -113,9 +121,12 @@ async def _acted(
         raise
     except AssayError as error:
         current = await visible_item(request, who, item_id)
-        return await item_page(
-            request, who, current, status=status_of(error), problem=error, kept=sent.kept
-        )
+        status = status_of(error)
+        if sent.edits_finding:
+            return await text_page(
+                request, who, current, sent.finding, status=status, problem=error, kept=sent.text
+            )
+        return await item_page(request, who, current, status=status, problem=error, kept=sent.kept)
     return RedirectResponse(f"/reviews/{item.id}?told={said}", status_code=303)
 
 
@@ -147,4 +158,6 @@ def _decision(item: ReviewItem, sent: _Sent) -> Decision:
             hint="Nothing was recorded.",
         )
     said = {"kind": sent.kind, _NAMES.get(sent.kind, "text"): text}
-    return parse_decision(said | ({"of": sent.of} if sent.kind == "edit" else {}))
+    return parse_decision(
+        said | ({"of": sent.of, "finding": sent.finding} if sent.kind == "edit" else {})
+    )

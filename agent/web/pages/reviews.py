@@ -9,6 +9,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from agent.driving import now
+from agent.exhibits import other_findings
 from agent.people import permission_for
 from agent.web.access import Who
 from agent.web.library import library_of
@@ -18,6 +19,7 @@ from agent.web.pages.highlighting import highlighted
 from agent.web.pages.inbox import SHOWN, Wanted, read_inbox, rows_of
 from agent.web.serving import promptly, runner_of
 from services.access import PERMISSIONS, ROLES, Identity
+from services.analysis.failures import MASK
 from services.errors import AssayError
 from services.review import TABS, Absence, ReviewItem, obstacle
 
@@ -28,6 +30,7 @@ _TOLD: Final = {
     "approve": "Your approval is recorded; the run goes on.",
     "voted": "Your approval is recorded. Somebody else gives the next one.",
     "edit": "Your text is taken; the run goes on with it.",
+    "finding": "Your text is taken. It makes a new draft, which waits here once it is there.",
     "reject": "Your rejection is recorded.",
     "respond": "Your answer is recorded; the run goes on with it.",
     "acknowledged": "Acknowledged; what is done about it is in the record.",
@@ -113,7 +116,7 @@ async def item_page(
         may=may,
         able=[role for role in ROLES if permission in PERMISSIONS[role]],
         cannot_approve=obstacle(found, who.name, at, needed=needed) if may else "",
-        held_by=_other_holder(found, who, at=at),
+        held_by=other_holder(found, who, at=at),
         single=single,
         told=told,
         problem=problem,
@@ -123,10 +126,12 @@ async def item_page(
         at=at,
         words=wording,
         sql=highlighted,
+        mask=MASK,
+        others=other_findings(found),
     )
 
 
-def _other_holder(found: ReviewItem, who: Identity, *, at: Any) -> str:
+def other_holder(found: ReviewItem, who: Identity, *, at: Any) -> str:
     """Who else has the item open; empty when nobody has, or they themselves."""
     name = found.claimed_by(at)
     return "" if name is None or name == who.name else name

@@ -11,6 +11,7 @@ from agent.web.pages import (
     inbox_events,
     report,
     review_forms,
+    review_texts,
     reviews,
     run_actions,
     run_history,
@@ -19,5 +20,5 @@ from agent.web.pages import (
 
 _OF_RUNS: Final = (runs, report, evidence, compare, run_actions, run_history)
 ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
-    module.router for module in (*_OF_RUNS, away, inbox_events, reviews, review_forms)
+    module.router for module in (*_OF_RUNS, away, inbox_events, reviews, review_texts, review_forms)
 )

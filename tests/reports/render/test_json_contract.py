@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 
 from reports.render.json import json_bytes, published_schema, schema_bytes
+from reports.render.markdown import markdown_bytes
 from tests.reports import report_samples
 
 
@@ -90,3 +91,21 @@ def test_attestation_binds_the_digest() -> None:
     document = json.loads(json_bytes(report_samples.report("APPROVED")))
 
     assert document["digest"] == document["attestation"]["digest"]
+
+
+def test_an_edited_finding_says_so(report) -> None:
+    """In the document and in words; what nobody edited has the digest that it always had."""
+    section = report.content.sections[0]
+    edited = section.findings[0].model_copy(update={"edited": True})
+    changed = section.model_copy(update={"findings": (edited, *section.findings[1:])})
+    content = report.content.model_copy(
+        update={"sections": (changed, *report.content.sections[1:])}
+    )
+    document = json.loads(json_bytes(report.model_copy(update={"content": content})))
+    text = markdown_bytes(report.model_copy(update={"content": content})).decode()
+
+    assert [True, False] == [f["edited"] for f in document["sections"][0]["findings"][:2]]
+    assert "worded by model tiny-instruct, edited by a reviewer*" in text
+    assert "Editor: a reviewer, 1 finding" in text
+    assert content.digest != report.content.digest
+    assert "edited" not in section.findings[0].model_dump(mode="json")

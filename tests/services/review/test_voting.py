@@ -16,6 +16,7 @@ from services.review import (
     ApprovalRule,
     Approve,
     Decision,
+    Edit,
     Reject,
     ReviewItem,
     ReviewPolicy,
@@ -226,3 +227,27 @@ def test_a_policy_is_read_from_a_file(tmp_path: Path) -> None:
     with pytest.raises(SettingInvalid, match="cannot be read"):
         load_policy(tmp_path / "none.toml")
     assert ReviewPolicy() == load_policy(None)
+
+
+async def test_who_edited_a_report_is_no_second_pair_of_eyes(redis: Redis) -> None:
+    """An editor may give the first approval, and never the one that makes it enough."""
+    queue = await opened(redis, edited_by=("Eve",))
+    await vote(queue, "Bob")
+    with pytest.raises(DecisionRefused, match="Eve has edited the report"):
+        await vote(queue, "Eve")
+
+    assert "decided" == (await vote(queue, "Cleo")).status
+
+
+async def test_an_edit_fits_what_waits(redis: Redis) -> None:
+    """A draft has texts of findings, anything else a question or a query."""
+    queue = await opened(redis, choices=("approve", "edit", "reject"))
+    with pytest.raises(DecisionRefused, match="takes an edit of the text of a finding"):
+        await vote(queue, "Bob", Edit(text="NPL by sector"))
+    other = item(interrupt_id="i-2", kind="clarification", choices=("edit",))
+    await queue.open_item(other)
+    text = Edit(text="x", of="finding", finding="market.var")
+    with pytest.raises(DecisionRefused, match="takes an edit of a question or a query"):
+        await queue.decide(other.id, text, by="Bob", at=NOON)
+    with pytest.raises(ValidationError, match="names it"):
+        Edit(text="x", of="finding")

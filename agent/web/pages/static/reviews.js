@@ -15,7 +15,7 @@
     if (!place) { say("This item does not take that."); return; }
     const fold = place.closest("details");
     if (fold) fold.open = true;
-    place.querySelector("textarea, input:not([type=hidden])")?.focus();
+    place.querySelector("textarea, input:not([type=hidden]), a")?.focus();
   };
   const keys = { j: () => move(1), k: () => move(-1), a: () => go("approve"), r: () => go("reject"),
     e: () => go(document.getElementById("edit-query") ? "edit-query" : "edit"),
