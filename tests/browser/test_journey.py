@@ -142,7 +142,7 @@ def test_the_inbox_is_live_and_leaves_the_person_where_they_are(visit: Visits, s
     expect(page.get_by_role("link", name="The first")).to_be_focused()
     site.act(lambda runner: opened(runner, "live", title="The second", kind="held", wait="i-2"))
     notice = page.get_by_role("link", name="1 new. Show")
-    expect(notice).to_be_visible()
+    expect(notice).to_be_visible(timeout=20_000)
 
     expect(page.locator("[data-tab=unassigned] .count")).to_have_text("2")
     expect(page.get_by_role("link", name="The first")).to_be_focused()
