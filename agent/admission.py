@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -11,7 +12,6 @@ from agent.driving import now
 from agent.request import Accepted
 from agent.runner import FINISHED, Runner
 from services.audit import events
-from services.batches import Batches
 from services.errors import AssayError, InputConflict
 from services.store import Journal, Priority, RunRecord, asks_the_same, own_id, queue_full
 
@@ -30,25 +30,23 @@ class Arrival(NamedTuple):
 
 class Admission:
     """
-    `Runner.accept` for runs left to workers, of which many may come at once.
+    `Runner.accept` for runs left to workers, of which many come at once.
 
-    Those that come while a batch is stored are stored together next: two flushes of the journal and
-    two round trips to the store for all of them. The order in which they come is the queue's.
+    Two flushes of the journal and two round trips to the store for all of them. Their order is the
+    queue's.
     """
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self._journal = Journal(runner.settings.home)
-        self._batches: Batches[Arrival, RunRecord] = Batches(self._admit)
         self._room = 0
         self._looked = float("-inf")
 
-    async def accept(self, arrival: Arrival) -> RunRecord:
-        """The run, stored and queued; raises as `Runner.accept` does."""
-        named = arrival._replace(run_id=own_id(arrival.run_id, arrival.tenant))
-        return await self._batches.result_of(named)
-
-    async def _admit(self, arrivals: list[Arrival]) -> list[RunRecord | Exception]:
+    async def admit(self, asked: Sequence[Arrival]) -> list[RunRecord | Exception]:
+        """Each run, stored and queued, or why it is not, as `Runner.accept` raises it."""
+        if not asked:
+            return []
+        arrivals = [one._replace(run_id=own_id(one.run_id, one.tenant)) for one in asked]
         at = now()
         room = await self._room_for(len(arrivals))
         begun = await self._journal.begin([one.run_id for one in arrivals[:room]], at=at)

@@ -33,6 +33,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import uvloop
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -99,7 +101,7 @@ def main() -> None:
         os.environ |= {"ASSAY_QUEUE_LIMIT": "1000000"}
         build_sample(load_settings().warehouse_dir)
         try:
-            asyncio.run(measure(options))
+            uvloop.run(measure(options))
         finally:
             EmbeddedServer(Path(folder) / "home").stop()
 

@@ -16,8 +16,9 @@ class Batches(Generic[_Item, _Result]):
     """
     Does items in batches, one batch after another, in the order in which they came.
 
-    An item that comes while nothing is under way is done at once. *work* gives a result for each
-    item in order, which may be an exception; one that it raises is every item's.
+    An item that comes while nothing is under way is done at once; while several come at a time, each
+    batch waits *linger* seconds for more. *work* gives a result for each item in order, which may be
+    an exception; one that it raises is every item's.
     """
 
     def __init__(
@@ -25,9 +26,11 @@ class Batches(Generic[_Item, _Result]):
         work: Callable[[list[_Item]], Awaitable[Sequence[_Result | Exception]]],
         *,
         most: int = _MOST,
+        linger: float = 0.0,
     ) -> None:
         self._work = work
         self._most = most
+        self._linger = linger
         self._waiting: list[tuple[_Item, asyncio.Future[_Result]]] = []
         self._serving: asyncio.Task[Any] | None = None
 
@@ -40,7 +43,10 @@ class Batches(Generic[_Item, _Result]):
         return await answer
 
     async def _serve(self) -> None:
+        batch: list[tuple[_Item, asyncio.Future[_Result]]] = []
         while self._waiting:
+            if self._linger and len(batch) > 1:
+                await asyncio.sleep(self._linger)
             batch = self._waiting[: self._most]
             del self._waiting[: self._most]
             for (_, answer), result in zip(

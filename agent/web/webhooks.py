@@ -25,6 +25,7 @@ from agent.web.limits import admit_source
 from agent.web.metrics import WEBHOOKS_REJECTED
 from agent.web.problems import MEDIA_TYPE, problem
 from agent.web.serving import promptly
+from services.batches import Batches
 from services.errors import (
     AssayError,
     InputConflict,
@@ -41,6 +42,7 @@ from services.webhooks import (
     MAX_BODY,
     Admitted,
     Call,
+    Claimed,
     Gate,
     Refusal,
     RefusedCall,
@@ -66,6 +68,8 @@ router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=_Plain)
 
 _SIGNED: Final = ("id", "timestamp", "signature")
 _BODY_SECONDS: Final = 10.0
+_LINGER: Final = 0.004
+"""Seconds that calls wait for others when many come: a batch costs little more than a call."""
 _OURS: Final = (WarehouseUnreadable, OutputUnwritable, SettingInvalid)
 """What is wrong here and not with the call: the sender tries again, the operator is told."""
 
@@ -134,7 +138,11 @@ async def receive(request: Request, source: str) -> Response:
 
 
 class Door:
-    """Takes calls in for one process, whose warehouse and sources it knows."""
+    """
+    Takes calls in for one process, whose warehouse and sources it knows.
+
+    Those that come while others are stored are stored together next, each as safely as alone.
+    """
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
@@ -142,6 +150,7 @@ class Door:
         self._gate = Gate(self._hooks.sources, Replays(runner.stores.redis))
         self._intake = Intake(runner.settings)
         self._admission = Admission(runner)
+        self._batches: Batches[Admitted, RunRecord] = Batches(self._start, linger=_LINGER)
 
     async def warm(self) -> None:
         """Open the warehouse before the first call does, if there is anybody who may call."""
@@ -156,16 +165,8 @@ class Door:
 
     async def start(self, admitted: Admitted) -> RunRecord:
         """The run of a call; the same for the same call. Raises `Refusal`, or why it can't now."""
-        if admitted.claimed == "again" and (known := await self._known(admitted)) is not None:
-            return known
-        try:
-            return await self._accepted(admitted)
-        except InputConflict:
-            # Sent twice at once, while the warehouse changed; or its id is older than our memory.
-            known = await self._known(admitted) if admitted.claimed == "again" else None
-            if known is None:
-                raise Refusal.of_payload("the webhook-id was used long ago") from None
-            return known
+        async with promptly():
+            return await self._batches.result_of(admitted)
 
     async def keep(self, refusal: Refusal, call: Call) -> None:
         """Keep a refused call for the operator. That is no reason to answer it otherwise."""
@@ -183,36 +184,54 @@ class Door:
         except StoreUnavailable:
             return
 
-    async def _known(self, admitted: Admitted) -> RunRecord | None:
-        run_id, tenant = admitted.claim.run_id, admitted.source.tenant
-        try:
-            async with promptly():
-                return await self.runner.stores.runs.get(run_id, tenant=tenant)
-        except NotFound:
-            return None
+    async def _start(self, calls: list[Admitted]) -> list[RunRecord | Exception]:
+        claims = await self._gate.claim(calls)
+        asked = [await self._asked(*one) for one in zip(calls, claims, strict=True)]
+        arrivals = [one for one in asked if isinstance(one, Arrival)]
+        admitted = iter(await self._admission.admit(arrivals))
+        ends = [next(admitted) if isinstance(one, Arrival) else one for one in asked]
+        return [await self._ended(*one) for one in zip(calls, claims, ends, strict=True)]
 
-    async def _accepted(self, admitted: Admitted) -> RunRecord:
-        run_id, wanted, source = admitted.claim.run_id, admitted.wanted, admitted.source
+    async def _asked(self, call: Admitted, claimed: Claimed) -> Arrival | RunRecord | Exception:
+        """What is to be admitted for a call; or the run that it has, or why it can have none."""
+        if claimed == "other":
+            return Refusal.of_payload("the webhook-id was used for another body")
+        if claimed == "again" and (known := await self._known(call)) is not None:
+            return known
         try:
-            accepted = await self._intake.prepare(
-                run_id,
-                question=wanted.question,
-                template=wanted.template,
-                as_of=wanted.as_of,
-                formats=FORMATS if wanted.formats is None else wanted.formats,
-            )
-        except _OURS:
-            raise
+            return await self._arrival(call)
+        except _OURS as error:
+            return error
         except Invalid as error:
-            raise Refusal.of_payload(f"{error.code} {error.message}") from error
-        arrival = Arrival(
-            run_id,
-            accepted.asked_by(f"webhook:{source.name}", "webhook"),
-            source.tenant,
-            source.priority,
+            return Refusal.of_payload(f"{error.code} {error.message}")
+
+    async def _arrival(self, call: Admitted) -> Arrival:
+        wanted, source = call.wanted, call.source
+        accepted = await self._intake.prepare(
+            call.claim.run_id,
+            question=wanted.question,
+            template=wanted.template,
+            as_of=wanted.as_of,
+            formats=FORMATS if wanted.formats is None else wanted.formats,
         )
-        async with promptly():
-            return await self._admission.accept(arrival)
+        asked = accepted.asked_by(f"webhook:{source.name}", "webhook")
+        return Arrival(call.claim.run_id, asked, source.tenant, source.priority)
+
+    async def _ended(
+        self, call: Admitted, claimed: Claimed, end: RunRecord | Exception
+    ) -> RunRecord | Exception:
+        """The run that a call has under its id, where it is not the one that it would be now."""
+        if not isinstance(end, InputConflict):
+            return end
+        # Sent twice at once, while the warehouse changed; or its id is older than our memory.
+        known = await self._known(call) if claimed == "again" else None
+        return known or Refusal.of_payload("the webhook-id was used long ago")
+
+    async def _known(self, call: Admitted) -> RunRecord | None:
+        runs = self.runner.stores.runs
+        with suppress(NotFound):
+            return await runs.get(call.claim.run_id, tenant=call.source.tenant)
+        return None
 
 
 def is_call(scope: Scope) -> bool:

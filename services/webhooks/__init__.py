@@ -14,7 +14,7 @@ from ._mapping import RequestTemplate, Rule, Wanted
 from ._payload import MAX_BODY, parse_body
 from ._refusal import Refusal
 from ._refused import RefusedCall, RefusedCalls
-from ._replays import Claim, Replays
+from ._replays import Claim, Claimed, Replays
 from ._retrying import Persistence
 from ._sending import Answer, HttpSender, Message, Sender
 from ._signature import SignedHeaders, key_of, new_secret, sign, verify
@@ -28,6 +28,7 @@ __all__ = [
     "Answer",
     "Call",
     "Claim",
+    "Claimed",
     "Deliveries",
     "Delivery",
     "DeliveryStatus",

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
-
-from services.batches import Batches
 
 from ._mapping import Wanted
 from ._payload import parse_body
@@ -37,7 +36,6 @@ class Admitted:
 
     source: Source
     claim: Claim
-    claimed: Claimed
     wanted: Wanted
 
 
@@ -55,10 +53,10 @@ class Gate:
         self._known: dict[str, _Known] = {}
         self._looked = float("-inf")
         self._looking = asyncio.Lock()
-        self._claims: Batches[Claim, Claimed] = Batches(replays.claim)
+        self._replays = replays
 
     async def admit(self, call: Call, *, at: datetime) -> Admitted:
-        """What a call asks; the same call again says so, another under its id is refused."""
+        """What a call asks, once it is shown who calls; it may have come before."""
         known = await self._source(call.source)
         keys = [key for key, end in known.keys if end is None or at < end] if known else []
         verify(call.headers, call.body, keys, at=at)
@@ -67,11 +65,13 @@ class Gate:
             raise Refusal.of_payload("the content type is not application/json")
         wanted = known.source.request.wanted(parse_body(call.body))
         digest = hashlib.sha256(call.body).hexdigest()
-        claim = Claim(known.source.name, known.source.tenant, call.headers.webhook_id, digest)
-        claimed = await self._claims.result_of(claim)
-        if claimed == "other":
-            raise Refusal.of_payload("the webhook-id was used for another body")
-        return Admitted(known.source, claim, claimed, wanted)
+        source = known.source
+        claim = Claim(source.name, source.tenant, call.headers.webhook_id, digest)
+        return Admitted(source, claim, wanted)
+
+    async def claim(self, calls: Sequence[Admitted]) -> list[Claimed]:
+        """Whether each is the first under its id, the same again, or another; for a day."""
+        return await self._replays.claim([call.claim for call in calls])
 
     async def _source(self, name: str) -> _Known | None:
         if time.monotonic() - self._looked > _FRESH:
