@@ -122,6 +122,20 @@ async def test_nobody_is_given_what_they_may_not_decide(office: Office) -> None:
             await office.away("Anna", name)
 
 
+async def test_days_without_a_next_one_and_names_without_letters_are_refused(
+    own_runner: Runner,
+) -> None:
+    """Also where anybody may stand in: a name could forge a line of a terminal or of a page."""
+    rota = StandIns(own_runner.stores, now)
+    with pytest.raises(Invalid, match="a year at most"):
+        await rota.set("Me", "Ben", date(9999, 1, 1), date.max, by="Me", tenant="")
+    for name in ("Ben\x1b[2J", "B\u202een", "Ben\n"):
+        with pytest.raises(Invalid, match="nobody called"):
+            await rota.set("Me", name, TODAY, SOON, by="Me", tenant="")
+        with pytest.raises(Invalid, match="nobody called"):
+            await rota.set(name, "Ben", TODAY, SOON, by="Me", tenant="")
+
+
 async def test_a_stand_in_who_is_away_too_is_followed(office: Office) -> None:
     """Anna's go to Ben, and with Ben away to Cleo; when Anna is back, they are hers."""
     one = await office.given("Anna", "r-1")
