@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 
@@ -61,7 +62,8 @@ async def edited(
         if any(found.id == finding for found in section.analysis.findings):
             editor = TextEditor(section.analysis, section.verification, finding)
             exhibits = await load_with_inputs(evidence, editor.evidence)
-            return section, editor.edited(text, exhibits.values())
+            # It holds the text against every name in the evidence.
+            return section, await asyncio.to_thread(editor.edited, text, exhibits.values())
     raise NotFound("The draft has no such finding.", hint="See `assay review texts ITEM`.")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.answer import answer
+from agent.checking import LogChecks
 from agent.compat.results import (
     AskArguments,
     AskResult,
@@ -30,7 +31,6 @@ from agent.compat.results import (
 from agent.intake import new_run_id, prepare
 from agent.runner import Runner
 from services.access import Identity
-from services.audit import verify_run
 from services.review import ReviewItem
 from services.store import RunRecord
 
@@ -53,6 +53,7 @@ class Tools:
 
     runner: Runner
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_QUESTIONS))
+    checks: LogChecks = field(default_factory=LogChecks)
 
     async def ask(self, who: Identity, asked: AskArguments) -> AskResult:
         """One governed query, read with the settings' policy and role."""
@@ -132,7 +133,7 @@ class Tools:
         """Recompute a run's audit chain, and the digests of what it has published."""
         stores = self.runner.stores
         record = await stores.runs.get(asked.run, tenant=who.tenant)
-        found = await verify_run(stores.audit, record.id)
+        found = await self.checks.verdict(stores.audit, record.id, tenant=who.tenant)
         published = await asyncio.to_thread(_check_published, record)
         return VerifyResult(
             run=record.id,

@@ -10,6 +10,7 @@ from typing import Final
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
+from agent.checking import LogChecks
 from agent.opening import open_runner
 from agent.runner import Runner
 from agent.steering import see_to_all
@@ -51,7 +52,7 @@ def make_app(settings: Settings) -> Door:
     app = Door(lifespan=lifespan, telemetry=untraced, **INFO)
     app.state.closing = asyncio.Event()
     app.state.streams = Streams(app.state.closing)
-    app.state.checking = asyncio.Lock()
+    app.state.checks = LogChecks()
     app.state.at_work = set()
     app.state.provider = provider_of(settings)
     answer_problems(app)

@@ -21,11 +21,12 @@ from ._feed import Feed, News
 from ._log import AuditLog, Erasure
 from ._personal import ERASED, revealed
 from ._recorder import Recorder
-from ._verdict import AuditVerdict, Flaw
+from ._verdict import CHAIN, AuditVerdict, Flaw
 from ._verify import verify_all, verify_run
 from .events import SYSTEM, content_digest
 
 __all__ = [
+    "CHAIN",
     "ERASED",
     "START",
     "SYSTEM",

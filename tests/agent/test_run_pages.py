@@ -478,7 +478,7 @@ async def test_logs_are_checked_one_at_a_time(
         await going.wait()
         return AuditVerdict(ok=True, entries=1, head="")
 
-    monkeypatch.setattr("agent.web.pages.run_history.verify_run", slow)
+    monkeypatch.setattr("agent.checking.verify_run", slow)
     client = await browser(runner, "viewer")
     first = asyncio.create_task(client.get("/runs/r-done/audit?check=true"))
     await asyncio.sleep(0.1)
@@ -493,7 +493,7 @@ async def test_a_log_over_all_runs_that_is_long_is_checked_elsewhere(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page names the command, and does not check whatever its address says."""
-    monkeypatch.setattr("agent.web.pages.run_history._MOST_LINKS", 0)
+    monkeypatch.setattr("agent.checking._MOST_LINKS", 0)
     client = await browser(runner, "viewer")
     shown = (await client.get("/runs/r-done/audit?check=true")).text
 
@@ -512,7 +512,7 @@ async def test_a_tenant_is_not_told_what_is_wrong_with_other_logs(
     async def found(*_: object) -> AuditVerdict:
         return AuditVerdict(ok=False, entries=1, head="", flaws=flaws)
 
-    monkeypatch.setattr("agent.web.pages.run_history.verify_run", found)
+    monkeypatch.setattr("agent.checking.verify_run", found)
     shown = []
     for tenant in ("acme", ""):
         client = await browser(own, "analyst", tenant=tenant)
@@ -520,7 +520,7 @@ async def test_a_tenant_is_not_told_what_is_wrong_with_other_logs(
         path = started.headers["location"].partition("?")[0]
         shown.append((await client.get(f"{path}/audit?check=true")).text)
 
-    assert "The log over all runs is not as it was written" in shown[0]
+    assert "The log over all runs: it is not as it was written" in shown[0]
     assert not re.search(r"r-secret|\b71\b", shown[0])
     assert reason in shown[1]
 

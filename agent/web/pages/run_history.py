@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from agent.checking import LogChecks
 from agent.driving import now
 from agent.lanes import lanes
 from agent.retries import retries
@@ -18,8 +19,6 @@ from agent.web.access import needs
 from agent.web.pages import page
 from agent.web.serving import promptly, runner_of, visible_run
 from services.access import Identity, Permission
-from services.audit import AuditVerdict, verify_run
-from services.errors import TooManyRequests
 from services.settings import Settings
 from services.store import RunRecord
 from services.telemetry import read_trace
@@ -29,8 +28,6 @@ Reader = Annotated[Identity, Depends(needs("read"))]
 View: TypeAlias = Literal["timeline", "compact"]
 _LOG_PAGE: Final = 500
 """Entries of a log that one page shows."""
-_MOST_LINKS: Final = 200_000
-"""Entries of all logs that are read to check one: a few seconds of the process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +104,10 @@ async def audit_page(
 ) -> Response:
     """The run's audit log; where that is asked for, with a check of its chain."""
     told = await _story(request, run_id, who)
+    checks: LogChecks = request.app.state.checks
+    log = runner_of(request).stores.audit
     async with promptly():
-        links, _ = await runner_of(request).stores.audit.global_head()
-    is_short = links <= _MOST_LINKS
+        can_be = await checks.can_be(log)
     first = start // _LOG_PAGE * _LOG_PAGE
     return await page(
         request,
@@ -119,22 +117,13 @@ async def audit_page(
         entries=told.entries[first : first + _LOG_PAGE],
         first=first,
         size=_LOG_PAGE,
-        is_short=is_short,
-        verdict=await _checked(request, told.record.id) if check and is_short else None,
+        can_be_checked=can_be,
+        verdict=await checks.verdict(log, told.record.id, tenant=who.tenant)
+        if check and can_be
+        else None,
         at=now(),
         tab="audit",
     )
-
-
-async def _checked(request: Request, run_id: str) -> AuditVerdict:
-    """Whether the log is sound. It takes the whole log over all runs, so one is checked at a time."""
-    checking: asyncio.Lock = request.app.state.checking
-    if checking.locked():
-        raise TooManyRequests(
-            "Another log is being checked.", hint="Check this one in a moment.", retry_after=5
-        )
-    async with checking:
-        return await verify_run(runner_of(request).stores.audit, run_id)
 
 
 @router.get("/runs/{run_id}/trace")
