@@ -18,7 +18,7 @@ from reports.render import _view
 from reports.render._view import STATUS_COLUMNS, View, plain_text
 from services.analysis import formats
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$]|&(?=#?\w+;))")
 _BULLET = re.compile(r"^([-+=])")
 _ORDERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
 _SHAPES = {"red": "■", "amber": "▲", "green": "●", "none": _view.NOTHING}

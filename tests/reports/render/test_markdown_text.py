@@ -44,10 +44,11 @@ def test_no_markup_survives_in_text(said: str) -> None:
         ("1. first", "1\\. first"),
         ("- item", "\\- item"),
         ("two\nlines", "two lines"),
+        ("S& P, &half; of it", "S& P, \\&half; of it"),
     ],
 )
-def test_a_paragraph_never_starts_a_list(text: str, expected: str) -> None:
-    """What looks like a list at the start of a line is text."""
+def test_a_paragraph_is_printed_as_it_is_written(text: str, expected: str) -> None:
+    """What looks like a list at the start of a line is text, and so is the name of a character."""
     assert expected == paragraph(text)
 
 
