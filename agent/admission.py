@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from agent.acceptance import queued_record, said_of
 from agent.driving import now
-from agent.request import Accepted
+from agent.request import Accepted, Request
 from agent.runner import FINISHED, Runner
 from services.audit import events
 from services.errors import AssayError, InputConflict
@@ -57,6 +57,17 @@ class Admission:
             next(written) if one.run_id in begun else await self._alone(one)
             for one in arrivals[:room]
         ] + [queue_full(limit) for _ in arrivals[room:]]
+
+    async def again(self, record: RunRecord) -> RunRecord:
+        """A run that was stored before; whoever stored it may have died before it said so."""
+        if record.status == "queued":
+            said = said_of(record, Request.model_validate(record.request))
+            accepted = events.RUN_ACCEPTED
+            await self._runner.stores.audit.append(
+                record.id, accepted, said, at=now(), key=accepted
+            )
+            await self._runner.enqueue(record)
+        return record
 
     async def _room_for(self, count: int) -> int:
         """How many there is room for, as was seen a moment ago, or now if that is too few."""

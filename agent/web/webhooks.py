@@ -198,7 +198,7 @@ class Door:
             return Refusal.of_payload("the webhook-id was used for another body")
         try:
             if claimed == "again" and (known := await self._known(call)) is not None:
-                return known
+                return await self._admission.again(known)
             return await self._arrival(call)
         except _OURS as error:
             return error

@@ -19,6 +19,7 @@ from agent.web.access import is_open
 from agent.web.app import make_app
 from services.access import ApiKey, ApiKeys
 from services.audit import SYSTEM, verify_all
+from services.errors import StoreUnavailable
 from services.store import Journal
 from services.warehouse import current_snapshot
 from services.webhooks import MAX_BODY, Source, new_secret
@@ -180,6 +181,26 @@ async def test_what_is_wrong_with_one_call_is_no_others(
 
     assert [202, 202, 202, 500, 202, 202] == answers[:6]
     assert [202, 400, 202] == answers[6:]
+
+
+async def test_a_call_whose_run_was_stored_and_no_more_is_finished_when_it_comes_again(
+    runner: Runner, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its log begins with who asked, and a worker finds it; once."""
+    audit = runner.stores.audit
+
+    async def away(*_: object, **__: object) -> None:
+        raise StoreUnavailable("The store is away.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(audit, "begin_all", away)
+        refused = await post(client)
+    taken = [await post(client) for _ in range(2)]
+    entries = await audit.entries(taken[0].json()["run_id"])
+
+    assert [503, 202, 202] == [answer.status_code for answer in (refused, *taken)]
+    assert ["run.accepted"] == [entry.event for entry in entries]
+    assert 1 == (await runner.stores.queue.state()).waiting
 
 
 async def test_every_refusal_of_a_kind_has_the_same_words(
