@@ -83,5 +83,4 @@ def _status(visit: Visits, site: Site, cookie: str) -> int:
     """What the API answers to whoever has that cookie."""
     other = visit(None).context.request
     answer = other.get(f"{site.url}/v1/runs", headers={"Cookie": f"{COOKIE}={cookie}"})
-    assert answer.status != 500, answer.text() + "".join(site.said)[-6000:]
     return answer.status
