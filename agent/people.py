@@ -43,10 +43,13 @@ class People:
         Whether they may do it to what is the tenant's.
 
         Who comes by an identity provider is known when they come: nothing is held against them
-        before. Where one person works alone, they go by any name.
+        before, nor that another tenant has somebody of that name. Where one person works alone, they go by any name that can be read.
         """
-        if await self.find(name) is not None:
-            return await self.knows(name, permission, tenant=tenant)
+        if not name.isprintable():
+            return False
+        person = await self.find(name)
+        if person is not None and person.tenant == tenant:
+            return person.may(permission)
         return self.stores.has_provider or await self.stores.is_single_user()
 
     async def check(self, name: str, permission: Permission, *, tenant: str) -> None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Annotated, Any, Final, TypeAlias
 
 from fastapi import Depends, Form, Request
@@ -29,7 +30,7 @@ from services.access import (
     has_members,
     local_identity,
 )
-from services.errors import NotAuthenticated, NotPermitted
+from services.errors import AssayError, NotAuthenticated, NotPermitted
 from services.oidc import Provider, ProviderSettings, Reading
 from services.settings import Settings
 from services.store import Redis
@@ -49,16 +50,15 @@ __all__ = [
     "needs",
     "provider_of",
     "session_of",
+    "while_known",
 ]
 
 _BEARER: Final = "bearer "
 _ADMIN: Final = "api-key"
 """Name of whoever carries the key of the settings, which may do everything."""
 _LOOK: Final = 1.0
-"""Seconds between looks whether there is a first key or user yet."""
+"""Seconds between looks whether there is a first key or user yet, or still the one who listens."""
 _PROXY_HEADERS: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
-_TESTS: Final = ("testclient", "testserver")
-"""What Starlette's client calls itself and us; no socket has such an address."""
 
 
 async def is_open(redis: Redis, settings: Settings) -> bool:
@@ -124,6 +124,28 @@ def needs(permission: Permission) -> Callable[..., Any]:
         return who
 
     return check
+
+
+async def while_known(
+    request: Request, who: Identity, pieces: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
+    """The *pieces* of a stream until *who* asked for it is not let in any more as they were then."""
+    looked = time.monotonic()
+    async with aclosing(pieces):
+        async for piece in pieces:
+            if time.monotonic() - looked >= _LOOK:
+                if not await _is_still(request, who):
+                    return
+                looked = time.monotonic()
+            yield piece
+
+
+async def _is_still(request: Request, who: Identity) -> bool:
+    forget_session(request)
+    try:
+        return await _identified(request) == who
+    except AssayError:
+        return False
 
 
 async def session_of(request: Request) -> Session | None:
@@ -235,4 +257,4 @@ def _is_here(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost" or host in _TESTS
+        return host == "localhost"

@@ -51,6 +51,7 @@ def make_app(settings: Settings) -> Door:
     app = Door(lifespan=lifespan, telemetry=untraced, **INFO)
     app.state.closing = asyncio.Event()
     app.state.streams = Streams(app.state.closing)
+    app.state.checking = asyncio.Lock()
     app.state.at_work = set()
     app.state.provider = provider_of(settings)
     answer_problems(app)

@@ -81,10 +81,16 @@ def _follow(parent: Any) -> None:
 
 
 class Connection(HttpToolsProtocol):
-    """Bounds a head in bytes and in time: uvicorn would take any, and wait for its end for ever."""
+    """
+    Bounds a head in bytes and in time: uvicorn would take any, and wait for its end for ever.
+
+    So it is with what is no body behind a head, and with a body behind its answer. Headers behind a
+    body are left out: uvicorn would have them count as if they came before it.
+    """
 
     _timer: asyncio.TimerHandle | None = None
     _unfinished = 0
+    _in_body = _took_body = False
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first head."""
@@ -92,10 +98,14 @@ class Connection(HttpToolsProtocol):
         self._wait()
 
     def data_received(self, data: bytes) -> None:
-        """Wait for the rest of a head that has begun."""
-        goes_on = self._timer is not None
+        """Wait for the rest of a head that has begun, or of a body."""
+        goes_on, self._took_body = self._timer is not None, False
         super().data_received(data)
-        if goes_on and self._timer is not None:
+        if self._in_body and not self._took_body:
+            self._unfinished += len(data)
+            if self._unfinished > MAX_HEAD:
+                self.transport.abort()
+        elif goes_on and not self._in_body and self._timer is not None:
             self._unfinished += len(data)
             if self._unfinished > MAX_HEAD:
                 self.send_400_response("The request's head is too long.")
@@ -105,11 +115,33 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._wait()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, unless it stands behind the body."""
+        if not self._in_body:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Wait no longer."""
-        self._unfinished = 0
+        self._unfinished, self._in_body = 0, True
         self._stop_waiting()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Note that there is more of the body."""
+        self._unfinished, self._took_body = 0, True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Wait no longer."""
+        self._unfinished, self._in_body = 0, False
+        self._stop_waiting()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the rest of a body that nobody reads."""
+        super().on_response_complete()
+        if self._in_body and self.cycle.response_complete and not self.transport.is_closing():
+            self._wait()
 
     def shutdown(self) -> None:
         """End the streams before the requests under way are waited for."""

@@ -17,7 +17,7 @@ from services.errors import TooManyRequests
 
 HEARTBEAT: Final = timedelta(seconds=10)
 LONGEST: Final = timedelta(minutes=15)
-"""Then the client comes again, and has to show once more that it may."""
+"""Then the client comes again."""
 AGAIN: Final = 2_000
 """Milliseconds that a client waits before it comes again."""
 _MOST: Final = 200

@@ -196,14 +196,16 @@ class Door:
         """What is to be admitted for a call; or the run that it has, or why it can have none."""
         if claimed == "other":
             return Refusal.of_payload("the webhook-id was used for another body")
-        if claimed == "again" and (known := await self._known(call)) is not None:
-            return known
         try:
+            if claimed == "again" and (known := await self._known(call)) is not None:
+                return known
             return await self._arrival(call)
         except _OURS as error:
             return error
         except Invalid as error:
             return Refusal.of_payload(f"{error.code} {error.message}")
+        except Exception as error:  # noqa: BLE001 (those that came with it have no part in it)
+            return error
 
     async def _arrival(self, call: Admitted) -> Arrival:
         wanted, source = call.wanted, call.source

@@ -19,7 +19,8 @@ NUMBER_WORDS: Final = _words(
     "zero nil nought naught one ones two twos three four five six seven eight nine ten tens",
     "eleven twelve (?:thir|four|fif|six|seven|eigh|nine)teen(?:th)?s?",
     "(?:twen|thir|for|fif|six|seven|eigh|nine)t(?:y|ies|ieths?)",
-    "hundred(?:th)?s? thousand(?:th)?s? (?:m|b|tr|quadr)illion(?:th)?s? millionaires? lakhs? crores?",
+    "(?:twen|thir|for|fif|six|seven|eigh|nine)ty(?:one|two|three|four|five|six|seven|eight|nine)",
+    "hundred(?:th)?s? thousand(?:th)?s? (?:m|b|tr|quadr)illion(?:th|fold)?s? millionaires? lakhs? crores?",
     "bn mn bps? pps? pct percent(?:s|ile|iles)? basis-points?",
     "first(?:ly)? second(?:ly|s)? thirds?(?:ly)? fourths? fifths? sixths? sevenths? eighths? ninths?",
     "tenths? eleventh twelfth half halves halv(?:e[ds]?|ing) quarters both pair pairs couple",
@@ -44,7 +45,8 @@ PERIODS: Final = re.compile(
     r"\b(?:(?:last|this|next|previous|prior|past|preceding|coming|current|latest|same)\s+"
     r"(?:\w+\s+)?(?:day|week|month|quarter|half|year|decade|century|season)s?\b(?!-end)"
     r"|(?:day|week|month|quarter|year)s?[\s-]+(?:ago|on[\s-](?:day|week|month|quarter|year)|to[\s-]date)"
-    r"|quarter\s+of\b|per\s+cents?|basis\s+points?|percentage\s+points?|right\s+now)\b",
+    r"|(?:in|since|until|during|mid|early|late)[\s-]+(?:march|may|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)"
+    r"|quarter\s+of\b|per[\s-]+(?:cents?|mille)|basis\s+points?|basis-points|percentage[\s-]+points?|right\s+now)\b",
     re.IGNORECASE,
 )
 
@@ -61,6 +63,9 @@ DIRECTION_WORDS: Final = _words(
     "unchanged flat steady stead(?:ily|ier) stable stabili[sz](?:e[ds]?|ing) constant(?:ly)?",
     "improv(?:e[ds]?|ing|ements?) worsen(?:s|ed|ing)? deteriorat(?:e[ds]?|ing|ions?)",
     "strengthen(?:s|ed|ing)? weaken(?:s|ed|ing)? escalat(?:e[ds]?|ing|ions?) migrat(?:ed|ing)",
+    "plummet(?:s|ed|ing)? collaps(?:e[ds]?|ing) crash(?:es|ed|ing) dwindl(?:e[ds]?|ing) ebb(?:s|ed|ing)?",
+    "diminish(?:es|ed|ing)? dip(?:s|ped|ping)? swell(?:s|ed|ing)? swollen balloon(?:s|ed|ing)?",
+    "skyrocket(?:s|ed|ing)? mushroom(?:s|ed|ing)? erod(?:e[ds]?|ing) (?:ap|de)preciat(?:e[ds]?|ing)",
     # Comparison
     "above below beneath beyond exceed(?:s|ed|ing|ances?)? surpass(?:e[ds]|ing)? outpac(?:e[ds]?|ing)",
     "breach(?:e[ds]|ing)? violat(?:e[ds]?|ing|ions?) within outside compl(?:y|ies|ied|iant|iance)",
@@ -78,20 +83,31 @@ DIRECTION_WORDS: Final = _words(
     "red amber green",
 )
 
+COMPARISONS: Final = re.compile(
+    r"\b(?:over|under|past|inside|short\s+of|in\s+breach\s+of|meets?|met|miss(?:es|ed)?|hits?"
+    r"|satisf(?:y|ies|ied)|respect(?:s|ed)?|pass(?:es|ed)?|fail(?:s|ed)?)"
+    r"\s+(?:its|the|their|this|that|any|all|every)\s+(?:[\w'\u2019]+\s+){0,2}"
+    r"(?:limit|threshold|minimum|maximum|target|cap|floor|bound|requirement)s?\b",
+    re.IGNORECASE,
+)
+"""Words that compare with a limit only where they stand before one."""
+
 HEDGES: Final = _words(
-    "nearly almost roughly approximately around circa about some over under between"
+    "nearly almost roughly approximately around circa about some over under between",
+    "near close approaching minus negative plus",
 )
 """Refused straight before a slot: the figure there is exact, and comparisons are claims."""
 
 NEGATIONS: Final = _words(
     "not no never nor neither without hardly barely scarcely cannot fail(?:s|ed|ing)? avoid(?:s|ed)?",
     "if unless would could might nowhere none nobody nothing hardly rarely seldom",
-    "\\w+n['\u2019]t",
+    "\\w+n['\u2019]t false(?:ly)? untrue wrong(?:ly)? incorrect(?:ly)? alleged(?:ly)? supposed(?:ly)?",
 )
 """Refused in a sentence with a checked word, whose sense they would turn."""
 
 UNITS_AFTER: Final = _words(
-    "times fold percent per k m b bn mn million billion thousand trillion euros? dollars? points?"
+    "times fold percent per k m b bn mn million billion thousand trillion euros? dollars? points?",
+    "pounds? yen francs? cents?",
 )
 """Refused straight after a slot, which prints its own unit."""
 

@@ -259,10 +259,12 @@ def _texts(exhibit: Exhibit) -> Iterator[str]:
 
 
 def _stands(name: str, text: str, flags: re.RegexFlag = re.NOFLAG) -> bool:
-    """Whether *text* says *name* in whole words."""
-    if name.lower() not in text.lower():
+    """Whether *text* says *name* in whole words, whatever stands between them."""
+    words = name.split()
+    if not words or words[0].lower() not in text.lower():
         return False
-    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, flags) is not None
+    said = r"\W+".join(re.escape(word) for word in words)
+    return re.search(rf"(?<!\w){said}(?!\w)", text, flags) is not None
 
 
 def _capitalised(text: str) -> Iterator[str]:

@@ -47,9 +47,14 @@ _SLOT_MARK: Final = "\ue001"
 _TERM_MARK: Final = "\ue002"
 _MARKS: Final = frozenset({_FIGURE_MARK, _SLOT_MARK, _TERM_MARK})
 """Stand for a slot that prints an amount, another slot, and a term of art."""
-_OPENING: Final = frozenset("(\"'/\u201c\u2018\u2013\u2014")
+_OPENING: Final = frozenset("(\"'/\u201c\u2018\u2014")
+_LOOKS: Final = str.maketrans("\u00f8\u0142\u0111\u0127\u0167\u0131", "oldhti")
+"""Letters that are read as another, and that Unicode does not take apart."""
+_LETTERS = re.compile(r"[^\W\d_]+")
 _WORD = re.compile("[^\\W\\d_]+(?:['\u2019][^\\W\\d_]+)*")
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+")
+_PHONETIC: Final = 0x180
+"""From here on most letters are signs of sounds."""
 _PERCENT_PARAMETERS = frozenset({"confidence", "level"})
 
 
@@ -154,10 +159,19 @@ def _word_with(character: str, bare: str) -> str:
 
 
 def _is_latin(character: str) -> bool:
-    return character.isalpha() and unicodedata.name(character, "").startswith("LATIN ")
+    """Whether it is a letter of Europe's languages: no click, tone or small capital that looks like one."""
+    known = ord(character) < _PHONETIC or _read(character).isascii()
+    return known and character.isalpha() and unicodedata.name(character, "").startswith("LATIN ")
+
+
+def _read(text: str) -> str:
+    """*text* as a reader takes it: ligatures taken apart, letters without their accents."""
+    parts = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in parts if not unicodedata.combining(c)).translate(_LOOKS)
 
 
 def _words_of(bare: str, *, directions: bool) -> Iterator[_Found]:
+    bare = _read(bare)
     for match in lexicon.PERIODS.finditer(bare):
         yield (
             "prose.date",
@@ -167,8 +181,10 @@ def _words_of(bare: str, *, directions: bool) -> Iterator[_Found]:
     for match in lexicon.DATES.finditer(bare):
         message = f"'{match.group()}' is a date; use a slot such as {{id@as_of}}"
         yield "prose.date", message, match.group()
-    # Ligatures and wide letters are read as what they look like.
-    for word in _WORD.findall(unicodedata.normalize("NFKC", bare)):
+    for match in lexicon.COMPARISONS.finditer(bare) if directions else ():
+        message = f"'{match.group()}' compares; put it in a checked slot {{id:word}} or reword"
+        yield "prose.direction", message, match.group()
+    for word in _LETTERS.findall(bare):
         if lexicon.NUMBER_WORDS.fullmatch(word):
             message = f"'{word}' is a number in words; use a slot or reword"
             yield "prose.number_word", message, word
@@ -194,11 +210,15 @@ def _neighbours(bare: str) -> Iterator[_Found]:
 
 
 def _beside_figure(before: str, after: str) -> Iterator[_Found]:
-    last = re.search(r"([^\W\d_]+)\s+$", before[-24:])
+    if dash := re.search(r"(?:^|\s)([-\u2013])\s*$", before):
+        yield "prose.slot", "a dash before a slot reads as a minus; leave it out", dash[1]
+    last = re.search(
+        r"([^\W\d_]+)(?:\s+of|\s+to)?[\s(\"'/\u201c\u2018\u2014]+$", _read(before[-24:])
+    )
     if last and lexicon.HEDGES.fullmatch(last[1]):
         message = f"'{last[1]}' before a slot changes the figure; leave it out"
         yield "prose.hedge", message, last[1]
-    following = re.match(r"[\s-]*([^\W\d_]+)", after)
+    following = re.match(r"[\s(,/\u2013\u2014-]*(?:in\s+)?([^\W\d_]+)", _read(after))
     if following and lexicon.UNITS_AFTER.fullmatch(following[1]):
         message = f"a slot prints its own unit; leave out '{following[1]}'"
         yield "prose.slot", message, following[1]
@@ -208,7 +228,13 @@ def _negations(text: str) -> Iterator[_Found]:
     for sentence in _SENTENCE_END.split(text):
         if not any(slot.word for slot in slots_of(sentence)):
             continue
-        for word in _WORD.findall(sentence):
+        if sentence.rstrip("\"')\u201d\u2019").endswith("?"):
+            yield (
+                "prose.negation",
+                "a question turns the sense of a checked word; say what is so",
+                "?",
+            )
+        for word in _WORD.findall(_read(_marked(sentence))):
             if lexicon.NEGATIONS.fullmatch(word):
                 yield (
                     "prose.negation",

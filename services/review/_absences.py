@@ -59,7 +59,8 @@ class Absence(Frozen):
 
     @model_validator(mode="after")
     def _can_be(self) -> Self:
-        if self.last < self.first or self.last - self.first > _LONGEST:
+        is_last = self.last == date.max  # no day comes after it
+        if is_last or not timedelta() <= self.last - self.first <= _LONGEST:
             raise ValueError("an absence ends after it begins, within a year")
         return self
 

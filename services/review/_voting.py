@@ -136,9 +136,9 @@ def _check_choice(item: ReviewItem, ballot: Ballot) -> None:
             f"Item {item.id} does not take '{ballot.decision.kind}'.",
             hint=f"It takes {', '.join(item.choices)}.",
         )
-    if not item.is_awaited and isinstance(ballot.decision, Approve) and not _vote(ballot).note:
+    if not item.is_awaited and not any(sign.isalnum() for sign in _vote(ballot).note):
         raise Invalid(
-            "A breach is acknowledged with what is done about it.",
+            "A breach is answered in words: what is done about it, or why it is none.",
             hint="Say it in the note; nothing was recorded.",
         )
     if isinstance(ballot.decision, Edit):

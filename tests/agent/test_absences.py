@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -13,6 +13,7 @@ from agent.breaches import open_breaches
 from agent.desk import Desk
 from agent.driving import now
 from agent.housekeeping import Housekeeping
+from agent.people import People
 from agent.runner import Runner
 from services import failpoints
 from services.access import Role, Users
@@ -120,6 +121,34 @@ async def test_nobody_is_given_what_they_may_not_decide(office: Office) -> None:
     for name in ("Vic", "Nobody"):
         with pytest.raises(Invalid, match="nobody called"):
             await office.away("Anna", name)
+
+
+async def test_days_without_a_next_one_and_names_without_letters_are_refused(
+    own_runner: Runner,
+) -> None:
+    """Also where anybody may stand in: a name could forge a line of a terminal or of a page."""
+    rota = StandIns(own_runner.stores, now)
+    with pytest.raises(Invalid, match="a year at most"):
+        await rota.set("Me", "Ben", date(9999, 1, 1), date.max, by="Me", tenant="")
+    for name in ("Ben\x1b[2J", "B\u202een", "Ben\n"):
+        with pytest.raises(Invalid, match="nobody called"):
+            await rota.set("Me", name, TODAY, SOON, by="Me", tenant="")
+        with pytest.raises(Invalid, match="nobody called"):
+            await rota.set(name, "Ben", TODAY, SOON, by="Me", tenant="")
+
+
+async def test_another_tenants_people_are_as_unknown_as_nobody(office: Office) -> None:
+    """Also where an identity provider knows people that are not here yet."""
+    stores = office.runner.stores
+    roles: frozenset[Role] = frozenset({"reviewer"})
+    await Users(stores.redis).add("Zoe", PASSWORD, roles=roles, tenant="b", at=now())
+    known = {}
+    for has_provider in (False, True):
+        people = People(replace(stores, has_provider=has_provider), now)
+        names = ("Zoe", "Nobody", "Vic", "Ben")
+        known[has_provider] = [await people.may(one, "answer", tenant="") for one in names]
+
+    assert {False: [False, False, False, True], True: [True, True, False, True]} == known
 
 
 async def test_a_stand_in_who_is_away_too_is_followed(office: Office) -> None:

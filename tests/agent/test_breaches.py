@@ -13,8 +13,8 @@ from agent.housekeeping import Housekeeping
 from agent.runner import Runner
 from reports.document import ReportContent, StatusRow
 from services import failpoints
-from services.errors import NotFound
-from services.review import Approve, Respond, ReviewItem
+from services.errors import Invalid, NotFound
+from services.review import Approve, Reject, Respond, ReviewItem
 from services.store import ENDPOINTS, Event, RunRecord
 from services.warehouse import current_snapshot
 from tests.agent.driven import entries, nobody
@@ -157,6 +157,19 @@ async def test_what_is_done_is_recorded_and_shown_beside_the_next(own_runner: Ru
     assert "breaches to acknowledge: 2 items" in run
     [decided, other] = await entries(own_runner, "q1", "review.decided")
     assert (True, True) == (decided["note"].startswith("personal:"), "reason" in other)
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\u2060 \ufeff", "..."])
+async def test_what_cannot_be_read_answers_nothing(own_runner: Runner, unseen: str) -> None:
+    """Neither acknowledges a breach nor disputes it."""
+    await published(own_runner)
+    await own_runner.drive("q1", nobody)
+    item, _ = await items(own_runner)
+
+    for decision in (Approve(note=unseen), Reject(reason=unseen)):
+        with pytest.raises(Invalid, match="answered in words"):
+            await own_runner.stores.decide(item.id, decision, by="Cleo", at=now())
+    assert "open" == (await own_runner.stores.reviews.get(item.id)).status
 
 
 async def test_it_goes_with_its_report_and_with_its_run(own_runner: Runner) -> None:

@@ -108,6 +108,7 @@ async def test_a_session_does_nothing_for_another_site(runner: Runner) -> None:
     [
         ({"Host": "evil.example"}, ("127.0.0.1", 1)),
         ({"Host": "127.0.0.1.evil.example"}, ("127.0.0.1", 1)),
+        ({"Host": "testserver"}, ("127.0.0.1", 1)),
         ({"Host": "localhost"}, ("10.0.0.9", 1)),
         ({"X-Forwarded-For": "127.0.0.1"}, ("127.0.0.1", 1)),
         ({"Forwarded": "for=127.0.0.1"}, ("127.0.0.1", 1)),

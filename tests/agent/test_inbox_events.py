@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import pytest
@@ -12,11 +12,12 @@ from fastapi import Request
 
 from agent.driving import now
 from agent.runner import Runner
+from agent.web.access import while_known
 from agent.web.app import make_app
 from agent.web.pages import inbox_events
 from agent.web.pages.inbox import Wanted
 from agent.web.streams import Streams
-from services.access import Identity
+from services.access import ApiKey, ApiKeys, Identity
 from services.review import Approve, Reject
 from tests.agent.review_door import ago, opened
 from tests.agent.test_web_access import door
@@ -134,3 +135,27 @@ async def test_a_stream_counts_and_has_to_be_allowed(own_runner: Runner) -> None
 
     assert (429, "A107") == (full.status_code, full.json()["code"])
     assert [422, 422] == [answer.status_code for answer in wrong]
+
+
+async def test_a_stream_ends_when_its_key_is_taken_away(
+    own_runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not with its next minute or quarter of an hour, but before the next thing is told."""
+    monkeypatch.setattr("agent.web.access._LOOK", 0.0)
+    keys = ApiKeys(own_runner.stores.redis)
+    key = ApiKey(name="desk", roles=frozenset({"viewer"}), created_at=now())
+    secret = await keys.add(key)
+    request = Told(own_runner, "").request
+    request.app.state.is_open = False
+    request.scope["headers"].append((b"authorization", f"Bearer {secret}".encode()))
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        while True:
+            yield b"data: tick"
+
+    told = while_known(request, key.identity, pieces())
+    first = await anext(told)
+    await keys.revoke("desk")
+
+    assert b"data: tick" == first
+    assert [] == [piece async for piece in told]

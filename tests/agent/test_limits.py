@@ -261,3 +261,43 @@ def test_slow_requests_do_not_hold_the_door(served: tuple[Command, int]) -> None
                 assert b"" == connection.recv(100)
 
     assert 9 < time.monotonic() - began < 14
+
+
+CHUNKED = b"POST /healthz HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def pour(port: int, head: bytes, piece: bytes, *, every: float, times: int) -> bool:
+    """Send *piece* again and again; whether the connection ends before they are all sent."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(head)
+        try:
+            for _ in range(times):
+                connection.sendall(piece)
+                time.sleep(every)
+        except OSError:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("end", [b"0\r\nX-A: ", b"1;a="])
+def test_what_never_becomes_a_body_is_not_kept(served: tuple[Command, int], end: bytes) -> None:
+    """A header behind the body, or beside a piece of it, that never ends: the connection does."""
+    assert pour(served[1], CHUNKED + end, b"y" * 100_000, every=0.005, times=100)
+
+
+def test_a_body_behind_its_answer_is_not_waited_for(served: tuple[Command, int]) -> None:
+    """However slowly it comes."""
+    head = b"POST /healthz HTTP/1.1\r\nHost: h\r\nContent-Length: 99\r\n\r\n"
+    began = time.monotonic()
+
+    assert pour(served[1], head, b"y", every=0.5, times=30)
+    assert time.monotonic() - began > 9
+
+
+def test_headers_behind_a_body_are_left_out(served: tuple[Command, int]) -> None:
+    """As if they were before it they could say who asks, past whoever looked at those before it."""
+    asked = b"POST /v1/runs HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n"
+    ends = b"\r\n0\r\nX-Forwarded-For: 10.0.0.1\r\nConnection: close\r\n\r\n"
+    answer = say(served[1], asked + b"Connection: close\r\n" + ends)
+
+    assert not answer.startswith(b"HTTP/1.1 403"), answer

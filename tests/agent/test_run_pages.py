@@ -31,7 +31,7 @@ from agent.web.app import make_app
 from agent.web.pages.compare import moved_words
 from reports.document import Figure
 from services.access import Identity, Role, Sessions, Users
-from services.audit import AuditEntry, events
+from services.audit import AuditEntry, AuditVerdict, Flaw, events
 from services.review import Approve, Reject
 from services.settings import load_settings
 from services.store import remove_run
@@ -466,6 +466,63 @@ async def test_the_audit_log_is_checked_on_its_page(runner: Runner) -> None:
     assert "as it was written" not in shown
     assert "The log is as it was written" in checked
     assert all(f'title="{entry.digest}"' in shown for entry in entries)
+
+
+async def test_logs_are_checked_one_at_a_time(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check reads the log over all runs: no number of them keeps the process from its work."""
+    going = asyncio.Event()
+
+    async def slow(*_: object) -> AuditVerdict:
+        await going.wait()
+        return AuditVerdict(ok=True, entries=1, head="")
+
+    monkeypatch.setattr("agent.web.pages.run_history.verify_run", slow)
+    client = await browser(runner, "viewer")
+    first = asyncio.create_task(client.get("/runs/r-done/audit?check=true"))
+    await asyncio.sleep(0.1)
+    second = await client.get("/runs/r-done/audit?check=true")
+    going.set()
+
+    assert (429, "5") == (second.status_code, second.headers["retry-after"])
+    assert 200 == (await first).status_code
+
+
+async def test_a_log_over_all_runs_that_is_long_is_checked_elsewhere(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page names the command, and does not check whatever its address says."""
+    monkeypatch.setattr("agent.web.pages.run_history._MOST_LINKS", 0)
+    client = await browser(runner, "viewer")
+    shown = (await client.get("/runs/r-done/audit?check=true")).text
+
+    assert "as it was written" not in shown
+    assert "check=true" not in shown
+    assert "assay audit verify r-done" in shown
+
+
+async def test_a_tenant_is_not_told_what_is_wrong_with_other_logs(
+    own: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That something is, and no more: its words name runs."""
+    reason = "it stands for entry 5 of r-secret, 4 is the next"
+    flaws = (Flaw(run="@global", seq=71, reason=reason),)
+
+    async def found(*_: object) -> AuditVerdict:
+        return AuditVerdict(ok=False, entries=1, head="", flaws=flaws)
+
+    monkeypatch.setattr("agent.web.pages.run_history.verify_run", found)
+    shown = []
+    for tenant in ("acme", ""):
+        client = await browser(own, "analyst", tenant=tenant)
+        started = await post(client, "/runs", question=QUESTION, as_of="2026-09-30")
+        path = started.headers["location"].partition("?")[0]
+        shown.append((await client.get(f"{path}/audit?check=true")).text)
+
+    assert "The log over all runs is not as it was written" in shown[0]
+    assert not re.search(r"r-secret|\b71\b", shown[0])
+    assert reason in shown[1]
 
 
 async def test_the_history_is_a_document(runner: Runner) -> None:

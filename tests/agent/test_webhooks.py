@@ -13,6 +13,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from agent.hooks import Hooks, hooks_of
+from agent.intake import Intake
 from agent.runner import Runner
 from agent.web.access import is_open
 from agent.web.app import make_app
@@ -155,6 +156,30 @@ async def test_calls_at_once_are_as_calls_one_by_one(
     assert 40 == len(names) == (await runner.stores.queue.state()).waiting
     assert names == set(Journal(runner.settings.home).runs())
     assert (await verify_all(runner.stores.audit)).ok
+
+
+async def test_what_is_wrong_with_one_call_is_no_others(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of calls that are stored together one fails; of two bodies under one id one is taken."""
+    import asyncio
+
+    prepare = Intake.prepare
+
+    async def failing(self: Intake, run_id: str, **asked: Any) -> Any:
+        if asked["question"] == "poison":
+            raise RuntimeError("nobody has thought of it")
+        return await prepare(self, run_id, **asked)
+
+    monkeypatch.setattr(Intake, "prepare", failing)
+    bodies = [json.dumps({"ask": "poison" if n == 3 else QUESTION}).encode() for n in range(6)]
+    sent = [post(client, body, webhook_id=f"p{n}") for n, body in enumerate(bodies)]
+    other = json.dumps({"ask": "ROE"}).encode()
+    twice = [post(client, body, webhook_id="same") for body in (BODY, other, BODY)]
+    answers = [answer.status_code for answer in await asyncio.gather(*sent, *twice)]
+
+    assert [202, 202, 202, 500, 202, 202] == answers[:6]
+    assert [202, 400, 202] == answers[6:]
 
 
 async def test_every_refusal_of_a_kind_has_the_same_words(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
 from agent.asking import FINISHED
-from agent.web.access import needs
+from agent.web.access import needs, while_known
 from agent.web.api.models import RunEvent, RunId
 from agent.web.serving import promptly, runner_of, visible_run
 from agent.web.streams import AGAIN, HEARTBEAT, LONGEST, Stream, Streams
@@ -66,10 +66,11 @@ async def follow(
     streams: Streams = request.app.state.streams
     feed = Feed(runner_of(request).stores.redis)
     streams.enter(who)
-    return Stream(_told(feed, record.id, int(last_event_id), streams), streams, who)
+    told = _told(feed, record.id, int(last_event_id), streams)
+    return Stream(while_known(request, who, told), streams, who)
 
 
-async def _told(feed: Feed, run_id: str, seq: int, streams: Streams) -> AsyncIterator[bytes]:
+async def _told(feed: Feed, run_id: str, seq: int, streams: Streams) -> AsyncGenerator[bytes, None]:
     """The stream's bytes. A run is over once it stands as finished, and says nothing more."""
     loop = asyncio.get_running_loop()
     began = heard = loop.time()

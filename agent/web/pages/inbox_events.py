@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
-from agent.web.access import Who
+from agent.web.access import Who, while_known
 from agent.web.pages.inbox import SHOWN, Wanted, read_inbox, rows_of
 from agent.web.pages.wording import Row
 from agent.web.serving import promptly, runner_of
@@ -38,12 +38,13 @@ async def follow(request: Request, who: Who) -> StreamingResponse:
     wanted.chosen((await read_inbox(request, who, wanted)).counts())
     streams: Streams = request.app.state.streams
     streams.enter(who)
-    return Stream(_told(request, who, wanted, streams), streams, who)
+    told = _told(request, who, wanted, streams)
+    return Stream(while_known(request, who, told), streams, who)
 
 
 async def _told(
     request: Request, who: Identity, wanted: Wanted, streams: Streams
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The stream's bytes. Ages and deadlines change by themselves: every heartbeat looks at them."""
     loop, reviews = asyncio.get_running_loop(), runner_of(request).stores.reviews
     began = loop.time()

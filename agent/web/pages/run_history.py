@@ -18,7 +18,8 @@ from agent.web.access import needs
 from agent.web.pages import page
 from agent.web.serving import promptly, runner_of, visible_run
 from services.access import Identity, Permission
-from services.audit import verify_run
+from services.audit import AuditVerdict, verify_run
+from services.errors import TooManyRequests
 from services.settings import Settings
 from services.store import RunRecord
 from services.telemetry import read_trace
@@ -28,6 +29,8 @@ Reader = Annotated[Identity, Depends(needs("read"))]
 View: TypeAlias = Literal["timeline", "compact"]
 _LOG_PAGE: Final = 500
 """Entries of a log that one page shows."""
+_MOST_LINKS: Final = 200_000
+"""Entries of all logs that are read to check one: a few seconds of the process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,9 @@ async def audit_page(
 ) -> Response:
     """The run's audit log; where that is asked for, with a check of its chain."""
     told = await _story(request, run_id, who)
-    audit = runner_of(request).stores.audit
+    async with promptly():
+        links, _ = await runner_of(request).stores.audit.global_head()
+    is_short = links <= _MOST_LINKS
     first = start // _LOG_PAGE * _LOG_PAGE
     return await page(
         request,
@@ -114,11 +119,22 @@ async def audit_page(
         entries=told.entries[first : first + _LOG_PAGE],
         first=first,
         size=_LOG_PAGE,
-        # Not bounded: whoever presses the button waits for the whole log over all runs.
-        verdict=await verify_run(audit, told.record.id) if check else None,
+        is_short=is_short,
+        verdict=await _checked(request, told.record.id) if check and is_short else None,
         at=now(),
         tab="audit",
     )
+
+
+async def _checked(request: Request, run_id: str) -> AuditVerdict:
+    """Whether the log is sound. It takes the whole log over all runs, so one is checked at a time."""
+    checking: asyncio.Lock = request.app.state.checking
+    if checking.locked():
+        raise TooManyRequests(
+            "Another log is being checked.", hint="Check this one in a moment.", retry_after=5
+        )
+    async with checking:
+        return await verify_run(runner_of(request).stores.audit, run_id)
 
 
 @router.get("/runs/{run_id}/trace")

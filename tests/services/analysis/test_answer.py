@@ -161,6 +161,15 @@ def test_free_sql_is_marked_and_never_summed():
     assert "free SQL" in answer.analysis.methods[0]
 
 
+def test_a_columns_name_turns_no_sense():
+    """It stands in placeholders, where no reader sees it."""
+    answer = Answered(
+        [Column(name="no", type="string"), Column(name="m", type="integer")], [["A", 4], ["B", 5]]
+    )
+
+    assert () == answer.problems
+
+
 def test_rows_without_numbers_are_listed():
     """A list of names is an answer too."""
     answer = Answered([DESK, Column(name="open", type="boolean")], [["A", True], ["B", False]])
