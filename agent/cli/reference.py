@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
 
 from typer.main import get_command
-from typer.testing import CliRunner
 
 from agent.cli.app import app
 from services.semantics import SemanticModel, sample_model
@@ -26,15 +27,20 @@ def _head() -> Iterator[str]:
 
 def _commands() -> Iterator[str]:
     yield from ("", "## Commands")
-    for path in _paths():
-        help_text = CliRunner().invoke(app, [*path, "--help"], prog_name="assay").output
-        lines = [line.rstrip() for line in help_text.strip().splitlines()]
+    command = get_command(app)
+    for path in _paths(command):
+        said = StringIO()
+        with redirect_stdout(said):
+            command.main(
+                [*path, "--help"], prog_name="assay", standalone_mode=False, terminal_width=80
+            )
+        lines = [line.rstrip() for line in said.getvalue().strip().splitlines()]
         yield from ("", f"### {' '.join(('assay', *path))}", "", "```text", *lines, "```")
 
 
-def _paths(group: object = None, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The commands of a group and of the groups in it; of all when none is named."""
-    commands = getattr(group or get_command(app), "commands")  # noqa: B009 (untyped)
+def _paths(group: object, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The commands of a group and of the groups in it."""
+    commands = getattr(group, "commands")  # noqa: B009 (untyped)
     for name, command in sorted(commands.items()):
         if hasattr(command, "commands"):
             yield from _paths(command, (*above, name))

@@ -100,6 +100,7 @@ async def opened(runner: Runner, run_id: str = "r-1", **fields: Any) -> ReviewIt
             "formats": ["json"],
             "template": "quarterly",
             "as_of": "2026-09-30",
+            "output": "reports",
         },
         status="waiting",
         template="quarterly",

@@ -27,9 +27,7 @@ from agent.scheduling import NewSchedule
 from agent.web.metrics import exposition
 from services import load
 from services.review import ReviewItem
-from services.store import RunRecord, WorkerLoad, remove_run
-from services.store._queue import _KEYS, _PUT
-from services.store._runs import _CREATE
+from services.store import RunRecord, WorkerLoad, remove_run, run_all
 from tests.agent.homes import Home
 from tests.agent.servers import Server, free_port
 from tests.agent.test_web_access import carrying, door
@@ -216,20 +214,10 @@ async def test_a_scrape_does_not_read_ten_thousand_runs(make_runner: Any) -> Non
     """Nor does it take longer for them: what it asks for is kept up as it changes."""
     async with make_runner() as runner:
         stores = runner.stores
-        create, put = [await stores.redis.script_load(script) for script in (_CREATE, _PUT)]
-        async with stores.redis.pipeline(transaction=False) as commands:
-            for number in range(10_000):
-                record = run(f"r{number}").model_dump_json()
-                index = [
-                    "assay:runs:time",
-                    "assay:runs:name",
-                    "assay:runs:left",
-                    "assay:runs:states",
-                ]
-                keys = [f"assay:run:r{number}", *index]
-                commands.evalsha(create, 5, *keys, record, number, f"r{number}", "1", "queued")
-                commands.evalsha(put, len(_KEYS), *_KEYS, "assay:{queue}:", f"r{number}", "1:", "0")
-            await commands.execute()
+        for batch in range(20):
+            names = [f"r{batch}-{number}" for number in range(500)]
+            await stores.runs.create_all([run(name, left=True) for name in names])
+            await run_all(stores.redis, stores.queue.puts([(name, "", "normal") for name in names]))
         calls = (await stores.redis.info("commandstats")).get("cmdstat_get", {}).get("calls", 0)
         took = []
         for _ in range(5):

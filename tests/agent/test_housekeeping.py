@@ -102,7 +102,8 @@ async def tell(stores: Stores, *, hand_out: int) -> None:
 async def run_keys(stores: Stores, run_id: str) -> set[str]:
     """Every key that still names a run, but its audit log."""
     keys = {key.decode() for key in await stores.redis.keys("*")}
-    named = {key for key in keys if run_id in key and not key.startswith("assay:audit:")}
+    others = ("assay:audit:", "assay:review:revision")
+    named = {key for key in keys if run_id in key and not key.startswith(others)}
     for index in [key for key in keys if ":of:" in key or "webhook" in key]:
         if await stores.redis.type(index) == b"zset":
             members = await stores.redis.zrange(index, 0, -1)

@@ -13,6 +13,7 @@ from agent.runner import Runner
 from agent.web.access import is_open
 from agent.web.app import make_app
 from services.access import ApiKey, ApiKeys, Role
+from services.store import name_in
 from tests.agent.driven import QUESTION
 
 RUN = {"question": QUESTION, "formats": ["json"], "run_id": "r1"}
@@ -77,17 +78,20 @@ async def test_with_a_key_nobody_comes_in_without(runner: Runner) -> None:
 
 
 async def test_tenants_do_not_see_each_other(runner: Runner) -> None:
-    """Another's run is no different from none."""
+    """Another's run is no different from none, and its name is free."""
     ours = await carrying(runner, "ours", "analyst", tenant="a")
     theirs = await carrying(runner, "theirs", "analyst", tenant="b")
     await ours.post("/v1/runs", json=RUN)
     hidden, missing = await theirs.get("/v1/runs/r1"), await theirs.get("/v1/runs/r9")
     taken = await theirs.post("/v1/runs", json=RUN)
 
-    assert ["r1"] == [run["id"] for run in (await ours.get("/v1/runs")).json()["runs"]]
-    assert [] == (await theirs.get("/v1/runs")).json()["runs"]
+    mine = [run["id"] for run in (await ours.get("/v1/runs")).json()["runs"]]
+    yours = [run["id"] for run in (await theirs.get("/v1/runs")).json()["runs"]]
+
     assert (404, hidden.json()) == (hidden.status_code, missing.json())
-    assert 409 == taken.status_code
+    assert 202 == taken.status_code
+    assert [["r1"], ["r1"]] == [[name_in(one) for one in ids] for ids in (mine, yours)]
+    assert not {*mine} & {*yours}
 
 
 @pytest.mark.parametrize(
