@@ -188,6 +188,7 @@ def test_a_long_outage_is_waited_out(
     outage_in_the_midst(served, server, started, how, 30.0)
 
 
+@pytest.mark.slow
 def test_a_run_that_the_store_lost_is_not_begun_again(
     served: ServedHome, server: Server, started: Any
 ) -> None:

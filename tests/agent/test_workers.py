@@ -150,6 +150,7 @@ def test_a_poisoned_run_waits_for_a_person_and_stops_no_other(home: Home, crew: 
     assert "publication" == mended[-1]["kind"]
 
 
+@pytest.mark.slow
 def test_a_worker_that_slept_through_its_lease_writes_nothing(home: Home, crew: Crew) -> None:
     """Another took the run over; the late one is told, and the run has one end."""
     crew.worker("step.analyse:before=stall")

@@ -66,10 +66,6 @@ class Listener:
         """The data of the one event of that type about the run, once it has come; verified."""
         return self.site.until(lambda: self._events(run_id).get(event), seconds=30)
 
-    def events(self, run_id: str) -> list[str]:
-        """What has come about the run, in the order that it came."""
-        return list(self._events(run_id))
-
     def _events(self, run_id: str) -> dict[str, dict[str, Any]]:
         ours = [one for one in self.elsewhere.received if one.path == self.path]
         said = [self._verified(one) for one in ours]

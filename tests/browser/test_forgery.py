@@ -64,6 +64,7 @@ def test_no_page_of_another_origin_changes_anything(
     assert before == kept(stocked)
 
 
+@pytest.mark.slow
 def test_no_form_of_another_origin_is_taken(
     visit: Visits, stocked: Site, elsewhere: Elsewhere
 ) -> None:

@@ -124,6 +124,7 @@ def test_rebuilding_repairs_a_damaged_file(own_sample: Snapshot) -> None:
         assert own_sample == warehouse.snapshot
 
 
+@pytest.mark.slow
 def test_loads_of_several_processes_all_count(own_sample: Snapshot, tmp_path: Path) -> None:
     """Processes that load at once take turns: no table is lost."""
     home = own_sample.path.parent
