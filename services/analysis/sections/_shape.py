@@ -109,3 +109,9 @@ def plain_label(column: Column, otherwise: str) -> str:
     """The column's label where prose may hold it: a free query can name a column anything."""
     label = column.label or column.name.replace("_", " ").capitalize()
     return otherwise if check_prose(label, {}, {}) else label
+
+
+def lowered(label: str) -> str:
+    """A plain label within a sentence; what only its capitals make a term of art keeps them."""
+    lower = label.lower()
+    return label if check_prose(lower, {}, {}) else lower

@@ -15,7 +15,7 @@ from typing import Final
 from services.analysis.build import ClaimId, Draft, number_at, rows_where, slug
 from services.analysis.context import Exhibit, SectionContext
 from services.analysis.findings import ChartKind, FindingKind, SectionAnalysis
-from services.analysis.sections._shape import Shape, plain_label
+from services.analysis.sections._shape import Shape, lowered, plain_label
 from services.evidence import Column, Scalar, SqlSource
 
 _MOST_ROWS: Final = 15
@@ -98,9 +98,12 @@ class _Answer:
         last = rows_where(self.rows, **{time.name: self.shape.dates[-1]})
         shown = self.shape.ranked(last)[:_MOST_ROWS]
         self._table(shown, None)
+        latest: set[str] = set()
+        """Rows whose change is said: several of one name at a date are one history."""
         for row in shown[:_MOST_SERIES]:
             known = [key for key in self._history(row) if self._number(key, measure) is not None]
-            if len(known) > 1:
+            if len(known) > 1 and known[-1] not in latest:
+                latest.add(known[-1])
                 self._say_change(row, self._movement(known[-1], known[0], measure))
         if len(self.shape.names) <= 1:
             series = self.shape.names[0].name if self.shape.names else ""
@@ -254,7 +257,7 @@ class _Answer:
         self.draft.chart(
             "chart",
             kind,
-            f"{label} by {by.lower()}",
+            f"{label} by {lowered(by)}",
             "Drawn from the rows of the answer.",
             exhibit,
             x=x.name,
