@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -67,7 +66,6 @@ class _Plain(APIRoute):
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=_Plain)
 
 _SIGNED: Final = ("id", "timestamp", "signature")
-_BODY_SECONDS: Final = 10.0
 _LINGER: Final = 0.004
 """Seconds that calls wait for others when many come: a batch costs little more than a call."""
 _OURS: Final = (WarehouseUnreadable, OutputUnwritable, SettingInvalid)
@@ -76,7 +74,6 @@ _OURS: Final = (WarehouseUnreadable, OutputUnwritable, SettingInvalid)
 _ANSWERS: Final[dict[int, tuple[str, str]]] = {
     400: ("A400", "The call is not taken."),
     401: ("A306", "The call is not taken."),
-    408: ("A400", "The body did not come in time."),
     413: ("A400", f"The body is larger than {MAX_BODY} bytes."),
 }
 _EXAMPLE: Final = {"question": "NPL ratio by segment"}
@@ -251,19 +248,20 @@ def door_of(app: Starlette) -> Door:
 
 
 async def _body(request: Request) -> bytes | Response:
-    """The body, read no further than it may be long; or the answer to one that is too long."""
+    """
+    The body, read no further than it may be long; or the answer to one that is too long.
+
+    How long it may take is bounded for all requests (`bounds`).
+    """
     length = request.headers.get("content-length", "0")
     if not (length.isascii() and length.isdigit()) or int(length) > MAX_BODY:
         return _answer(413)
     read = bytearray()
     try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            async for chunk in request.stream():
-                read += chunk
-                if len(read) > MAX_BODY:
-                    return _answer(413)
-    except TimeoutError:
-        return _answer(408)
+        async for chunk in request.stream():
+            read += chunk
+            if len(read) > MAX_BODY:
+                return _answer(413)
     except ClientDisconnect:
         return _answer(400)
     return bytes(read)
@@ -280,7 +278,7 @@ def _answer(status: int) -> Response:
     code, title = _ANSWERS[status]
     document = {"type": f"docs/errors.md#{code.lower()}", "title": title, "status": status}
     headers = {"WWW-Authenticate": "Webhook-Signature"} if status == HTTPStatus.UNAUTHORIZED else {}
-    if status in (408, 413):
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         headers["Connection"] = "close"  # what is left of the body is not read
     return Response(
         json.dumps({**document, "detail": "", "code": code}),

@@ -25,7 +25,7 @@ from services.analysis.verify import Verification
 from services.errors import NotFound, TextRefused
 from services.evidence import Frozen
 
-__all__ = ["EditableText", "Placeholder", "TextEditor"]
+__all__ = ["LONGEST", "EditableText", "Placeholder", "TextEditor"]
 
 LONGEST: Final = 2_000
 """Characters of a text, its placeholders included."""
